@@ -1,0 +1,111 @@
+package connector
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgres asks PostgreSQL through pgx.
+type postgres struct{}
+
+func (postgres) open(o SQLOptions) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(o.URL)
+	if err != nil {
+		// pgx's own error repeats the address, in which a password may stand.
+		return nil, errors.New("database.url must be PostgreSQL's: postgres://user:password@host:5432/name?sslmode=verify-full")
+	}
+	config.RuntimeParams["default_transaction_read_only"] = "on"
+	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "untether-connect"
+	}
+	return stdlib.OpenDB(*config), nil
+}
+
+func (postgres) batch(numbers []string) (any, error) { return numbers, nil }
+
+func (postgres) prepare(_ context.Context, _ *sql.Tx, query string) (string, error) {
+	return query, nil
+}
+
+// plan is the part of PostgreSQL's EXPLAIN that tells of reading whole tables.
+type plan struct {
+	NodeType string `json:"Node Type"`
+	Schema   string `json:"Schema"`
+	Relation string `json:"Relation Name"`
+	Plans    []plan `json:"Plans"`
+}
+
+// smallTableRows is up to where reading a whole table is the right thing to do.
+const smallTableRows = 10_000
+
+func (postgres) scan(ctx context.Context, tx *sql.Tx, query string, batch any) (string, error) {
+	var text []byte
+	if err := tx.QueryRowContext(ctx, "EXPLAIN (VERBOSE, FORMAT JSON) "+query, batch).Scan(&text); err != nil {
+		return "", fmt.Errorf("EXPLAIN: %w", err)
+	}
+	var plans []struct {
+		Plan plan `json:"Plan"`
+	}
+	if err := json.Unmarshal(text, &plans); err != nil {
+		return "", fmt.Errorf("EXPLAIN's answer: %w", err)
+	}
+	for _, p := range plans {
+		for _, table := range p.Plan.scanned(nil) {
+			var rows float64
+			err := tx.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = to_regclass(format('%I.%I', $1::text, $2::text))`,
+				table.Schema, table.Relation).Scan(&rows)
+			if err != nil || rows < 0 || rows >= smallTableRows {
+				return table.Relation, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func (p plan) scanned(found []plan) []plan {
+	if strings.HasSuffix(p.NodeType, "Seq Scan") {
+		found = append(found, p)
+	}
+	for _, below := range p.Plans {
+		found = below.scanned(found)
+	}
+	return found
+}
+
+// advice says what to do about PostgreSQL's refusal, by its SQLSTATE.
+func (postgres) advice(err error) string {
+	var refusal *pgconn.PgError
+	if !errors.As(err, &refusal) {
+		return "check host, port and sslmode in the database's url, and that this machine may connect (pg_hba.conf, firewall)"
+	}
+	switch refusal.Code {
+	case "28P01", "28000":
+		return "check user and password in the database's url"
+	case "3D000":
+		return "check the database's name at the end of the url"
+	case "42501":
+		return "grant the user SELECT on the tables of the query, and USAGE on their schema"
+	case "42P01", "42703":
+		return "check the names of tables and columns in the query, and the user's search_path"
+	case "42883", "42804", "22P02":
+		return "$1 is a list of texts: write WHERE phone = ANY($1), and for a column that is not text phone::text = ANY($1)"
+	case "25006":
+		return "the query writes; the connector only reads"
+	case "57014":
+		return "the query takes too long: it needs an index on the phone number's column, or a larger queryTimeoutSeconds"
+	case "08P01":
+		return "a pooler such as PgBouncer stands before the database: let it ignore the start parameters " +
+			"statement_timeout and default_transaction_read_only, or connect past it"
+	}
+	return "try the query by hand in psql with a list of two numbers for $1"
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+// postgresDriver is a pool of connections; PostgreSQL itself groups the commits.
+type postgresDriver struct {
+	db *sql.DB
+}
+
+// writeTriesMax bounds how often a transaction is tried that PostgreSQL ended to break a deadlock.
+const writeTriesMax = 5
+
+func openPostgres(ctx context.Context, address string) (*postgresDriver, error) {
+	cfg, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("the address cannot be read") // err repeats the address, which may hold a password
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	if err := db.PingContext(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &postgresDriver{db}, nil
+}
+
+func (d *postgresDriver) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	var err error
+	for range writeTriesMax {
+		err = d.transaction(ctx, `BEGIN`, `COMMIT`, fn)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "40P01" && pg.Code != "40001" { // deadlock, serialization failure
+			return err
+		}
+	}
+	return err
+}
+
+func (d *postgresDriver) read(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	return d.transaction(ctx, `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`, `ROLLBACK`, fn)
+}
+
+func (d *postgresDriver) transaction(ctx context.Context, begin, end string, fn func(context.Context, *Tx) error) (err error) {
+	c, err := d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	pc := &postgresConn{plainConn{c}}
+	if _, err := pc.exec(ctx, begin); err != nil {
+		return err
+	}
+	ended := false
+	defer func() { // also when fn panics
+		if ended {
+			return
+		}
+		if _, undo := pc.exec(context.WithoutCancel(ctx), `ROLLBACK`); undo != nil {
+			c.Raw(func(any) error { return sqldriver.ErrBadConn }) // never back into the pool in the middle of a transaction
+		}
+	}()
+	if err := fn(ctx, &Tx{conn: pc, skipLocked: "FOR UPDATE SKIP LOCKED"}); err != nil {
+		return err
+	}
+	_, err = pc.exec(ctx, end)
+	ended = err == nil
+	return err
+}
+
+func (d *postgresDriver) migrate(run func(*goose.Provider) error) error {
+	return migrateWith(goose.DialectPostgres, d.db, "", run)
+}
+
+func (d *postgresDriver) close() error { return d.db.Close() }
+
+// postgresConn sends the statements of each in one round trip.
+type postgresConn struct{ plainConn }
+
+func (p *postgresConn) each(ctx context.Context, query string, n int, args func(int) []any, scan func(int, scanner) error) error {
+	if n == 0 {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	for i := range n {
+		batch.Queue(query, args(i)...)
+	}
+	return p.c.Raw(func(driverConn any) error {
+		results := driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch)
+		err := drain(results, n, scan)
+		return errors.Join(err, results.Close())
+	})
+}
+
+func drain(results pgx.BatchResults, n int, scan func(int, scanner) error) error {
+	for i := range n {
+		if scan == nil {
+			if _, err := results.Exec(); err != nil {
+				return err
+			}
+			continue
+		}
+		rows, err := results.Query()
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			if err := scan(i, rows); err != nil {
+				rows.Close()
+				return err
+			}
+		}
+		rows.Close()
+		if err := rows.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,430 @@
+package texts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"untether/internal/audit"
+	"untether/internal/clock"
+	"untether/internal/keys"
+	"untether/internal/phone"
+	"untether/internal/work"
+)
+
+// Part is one SMPP message of a text that the centre took.
+type Part struct {
+	CentreID string
+	Subject  string
+	Ref      string
+	Index    int
+	SentAt   time.Time
+}
+
+// Received is what became of a receipt.
+type Received struct {
+	Known bool // the part is one of ours
+	work.Key
+	Kind     string
+	Attempts int
+	Deadline time.Time
+}
+
+// Tx is what texts need of the storage, inside one transaction.
+type Tx interface {
+	work.Tx
+	audit.Tx
+	AddParts(ctx context.Context, parts []Part) error
+	// ReceiveParts records the centre's word on each part.
+	ReceiveParts(ctx context.Context, receipts []Receipt) ([]Received, error)
+	// SearchesReplied notes that the replies to searches were handed over.
+	SearchesReplied(ctx context.Context, at time.Time, searches []work.Key) error
+	// FailOverdueTexts gives up the open texts whose deadline has passed and tells how many.
+	FailOverdueTexts(ctx context.Context, now time.Time) (int, error)
+}
+
+// Store runs transactions.
+type Store interface {
+	Texts(ctx context.Context, fn func(context.Context, Tx) error) error
+}
+
+// Sender serves the lane of texts.
+type Sender struct {
+	Store  Store
+	Keys   *keys.Ring
+	Clock  clock.Clock
+	Bells  *work.Bells
+	Centre Centre
+	Log    *slog.Logger
+	// Serves tells whether texts may go to a number at all; nil: to every number. It is asked here, off the path of the
+	// request, so that a request for a code cannot tell which numbers are served.
+	Serves func(phone.Number) bool
+
+	counts   Counts
+	receipts chan Receipt
+	once     sync.Once
+}
+
+// Counts is what the sender did since it was made.
+type Counts struct {
+	HandedOver, Resent, Refused, Postponed, Delivered, Undelivered, UnknownReceipts, Overdue atomic.Int64
+}
+
+// Counts gives the running counts.
+func (s *Sender) Counts() *Counts { return &s.counts }
+
+const (
+	leaseFor     = time.Minute
+	batchMax     = 256
+	parallel     = 64
+	lookEvery    = time.Second // for texts that another replica put there, and for retries
+	retryFirst   = 2 * time.Second
+	retryMost    = 5 * time.Minute
+	submitMost   = 30 * time.Second
+	stopGrace    = 5 * time.Second
+	receiptsHeld = 4096
+	// A receipt can overtake the record of the part that it speaks of.
+	receiptTries = 5
+)
+
+// OnReceipt takes a receipt from the centre. It never blocks for long: what does not fit is dropped and counted, and the
+// text counts as handed over.
+func (s *Sender) OnReceipt(r Receipt) {
+	s.init()
+	select {
+	case s.receipts <- r:
+	default:
+		s.counts.UnknownReceipts.Add(1)
+	}
+}
+
+func (s *Sender) init() {
+	s.once.Do(func() { s.receipts = make(chan Receipt, receiptsHeld) })
+}
+
+// stopClock is the machine's own: how long a stop may take does not depend on the country's time.
+var stopClock clock.System
+
+// sent is the outcome of handing one text over.
+type sent struct {
+	item  work.Item
+	parts []string
+	err   error
+}
+
+// Run serves the lane until ctx ends; then what is in flight is finished and recorded, within a grace of 5 seconds.
+func (s *Sender) Run(ctx context.Context) error {
+	s.init()
+	due := make(chan work.Item)
+	outcomes := make(chan sent, batchMax)
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		clock.Wait(grace, stopClock, stopClock.Now().Add(stopGrace))
+		cancel()
+	})()
+
+	var handing, recording sync.WaitGroup
+	for range parallel {
+		handing.Go(func() {
+			for item := range due {
+				outcomes <- s.handOver(grace, item)
+			}
+		})
+	}
+	recording.Go(func() { s.recordAll(grace, outcomes) })
+	recording.Go(func() { s.receiveAll(ctx) })
+	s.leaseAll(ctx, due)
+	close(due)
+	handing.Wait()
+	close(outcomes)
+	recording.Wait()
+	return nil
+}
+
+// leaseAll takes due texts and hands them on until ctx ends; those that could not be handed on are due again at once.
+func (s *Sender) leaseAll(ctx context.Context, due chan<- work.Item) {
+	for ctx.Err() == nil {
+		bell := s.Bells.Listen(work.Texts)
+		items, err := s.lease(ctx)
+		if err != nil {
+			s.Log.Error("texts cannot be taken from their lane", "error", err)
+		}
+		for i, item := range items {
+			select {
+			case due <- item:
+			case <-ctx.Done():
+				s.giveBack(context.WithoutCancel(ctx), items[i:])
+				return
+			}
+		}
+		if len(items) == 0 {
+			s.waitForWork(ctx, bell)
+		}
+	}
+}
+
+func (s *Sender) waitForWork(ctx context.Context, bell <-chan struct{}) {
+	look, stop := s.Clock.At(s.Clock.Now().Add(lookEvery))
+	defer stop()
+	select {
+	case <-bell:
+	case <-look:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Sender) lease(ctx context.Context) ([]work.Item, error) {
+	var items []work.Item
+	now := s.Clock.Now()
+	err := s.Store.Texts(ctx, func(ctx context.Context, tx Tx) (err error) {
+		items, err = tx.LeaseWork(ctx, work.Texts, now, now.Add(leaseFor), batchMax)
+		if err != nil || len(items) > 0 {
+			return err
+		}
+		overdue, err := tx.FailOverdueTexts(ctx, now)
+		if overdue > 0 {
+			s.counts.Overdue.Add(int64(overdue))
+			s.Log.Error("texts were given up at their deadline", "count", overdue)
+		}
+		return err
+	})
+	return items, err
+}
+
+func (s *Sender) giveBack(ctx context.Context, items []work.Item) {
+	err := s.Store.Texts(ctx, func(ctx context.Context, tx Tx) error {
+		return tx.PostponeWork(ctx, s.Clock.Now(), keysOf(items))
+	})
+	if err != nil {
+		s.Log.Warn("leased texts could not be given back; they are due again when their lease ends", "error", err)
+	}
+}
+
+func keysOf(items []work.Item) []work.Key {
+	keys := make([]work.Key, len(items))
+	for i, item := range items {
+		keys[i] = item.Key
+	}
+	return keys
+}
+
+// handOver submits one text.
+func (s *Sender) handOver(ctx context.Context, item work.Item) sent {
+	out, err := s.open(item)
+	if err != nil {
+		return sent{item, nil, fmt.Errorf("%w: %w", ErrRefused, err)}
+	}
+	if s.Serves != nil && !s.Serves(out.To) {
+		return sent{item, nil, fmt.Errorf("%w: no carrier here serves the number", ErrRefused)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, submitMost)
+	defer cancel()
+	parts, err := s.Centre.Submit(ctx, out)
+	return sent{item, parts, err}
+}
+
+func (s *Sender) open(item work.Item) (Outgoing, error) {
+	plain, err := s.Keys.Open(SealContext(item.Key), item.Payload)
+	if err != nil {
+		return Outgoing{}, err
+	}
+	var p Payload
+	if err := json.Unmarshal(plain, &p); err != nil {
+		return Outgoing{}, err
+	}
+	to, err := phone.Parse(p.To)
+	return Outgoing{Reference: p.Reference, From: p.From, To: to, Text: p.Text}, err
+}
+
+// recordAll writes down what became of texts, as many in one transaction as are ready.
+func (s *Sender) recordAll(ctx context.Context, outcomes <-chan sent) {
+	for first := range outcomes {
+		batch := []sent{first}
+		for len(batch) < batchMax {
+			select {
+			case o, ok := <-outcomes:
+				if ok {
+					batch = append(batch, o)
+					continue
+				}
+			default:
+			}
+			break
+		}
+		if err := s.record(ctx, batch); err != nil {
+			s.Log.Error("what became of texts cannot be recorded; they will be sent again", "count", len(batch), "error", err)
+		}
+	}
+}
+
+func (s *Sender) record(ctx context.Context, batch []sent) error {
+	now := s.Clock.Now()
+	var done []work.Result
+	var parts []Part
+	var replied []work.Key
+	postponed := map[time.Duration][]work.Key{}
+	var handed []string
+	for _, o := range batch {
+		switch {
+		case o.err == nil:
+			done = append(done, work.Result{Key: o.item.Key, State: work.Done, Outcome: `"sent"`})
+			handed = append(handed, o.item.Ref)
+			if o.item.Kind == KindReply {
+				replied = append(replied, o.item.Key)
+			}
+		case errors.Is(o.err, ErrRefused):
+			done = append(done, work.Result{Key: o.item.Key, State: work.Failed, Outcome: `"refused"`})
+		default:
+			wait := work.Backoff(o.item.Attempts, retryFirst, retryMost)
+			postponed[wait] = append(postponed[wait], o.item.Key)
+		}
+		for i, id := range o.parts {
+			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, SentAt: now})
+		}
+		s.count(o)
+	}
+	return s.Store.Texts(ctx, func(ctx context.Context, tx Tx) error {
+		if _, err := tx.FinishWork(ctx, now, done); err != nil {
+			return err
+		}
+		if err := tx.AddParts(ctx, parts); err != nil {
+			return err
+		}
+		for wait, keys := range postponed {
+			if err := tx.PostponeWork(ctx, now.Add(wait), keys); err != nil {
+				return err
+			}
+		}
+		if err := tx.SearchesReplied(ctx, now, replied); err != nil {
+			return err
+		}
+		if len(done) == 0 {
+			return nil
+		}
+		return tx.AddAudit(ctx, audit.Entry{At: now, Actor: "hub", Action: "texts.handedOver", Detail: strings.Join(handed, " ")})
+	})
+}
+
+func (s *Sender) count(o sent) {
+	switch {
+	case o.err == nil:
+		s.counts.HandedOver.Add(1)
+		if o.item.Attempts > 1 {
+			s.counts.Resent.Add(1)
+		}
+	case errors.Is(o.err, ErrRefused):
+		s.counts.Refused.Add(1)
+		s.Log.Info("a text was refused", "kind", o.item.Kind, "ref", o.item.Ref, "error", o.err)
+	default:
+		s.counts.Postponed.Add(1)
+		s.Log.Debug("a text is sent later", "kind", o.item.Kind, "ref", o.item.Ref, "attempt", o.item.Attempts, "error", o.err)
+	}
+}
+
+// waiting is a receipt with the number of times that its part was not found.
+type waiting struct {
+	Receipt
+	tries int
+}
+
+// receiveAll records receipts until ctx ends.
+func (s *Sender) receiveAll(ctx context.Context) {
+	var held []waiting
+	for {
+		batch, err := s.gather(ctx, held)
+		if err != nil {
+			return
+		}
+		held, err = s.receive(ctx, batch)
+		if err != nil {
+			s.Log.Error("receipts cannot be recorded", "count", len(batch), "error", err)
+		}
+	}
+}
+
+// gather waits for a receipt, or a moment when some are held back, and takes what is there.
+func (s *Sender) gather(ctx context.Context, held []waiting) ([]waiting, error) {
+	batch := held
+	var again <-chan struct{}
+	if len(held) > 0 {
+		reached, stop := s.Clock.At(s.Clock.Now().Add(lookEvery))
+		defer stop()
+		again = reached
+	}
+	select {
+	case r := <-s.receipts:
+		batch = append(batch, waiting{Receipt: r})
+	case <-again:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for len(batch) < batchMax+len(held) {
+		select {
+		case r := <-s.receipts:
+			batch = append(batch, waiting{Receipt: r})
+			continue
+		default:
+		}
+		break
+	}
+	return batch, nil
+}
+
+// receive records a batch of receipts, puts failed texts back into the lane, and gives back the receipts whose part is not
+// recorded yet.
+func (s *Sender) receive(ctx context.Context, batch []waiting) (unknown []waiting, err error) {
+	receipts := make([]Receipt, len(batch))
+	for i, w := range batch {
+		receipts[i] = w.Receipt
+	}
+	var found []Received
+	err = s.Store.Texts(ctx, func(ctx context.Context, tx Tx) (err error) {
+		found, err = tx.ReceiveParts(ctx, receipts)
+		if err != nil {
+			return err
+		}
+		return s.resend(ctx, tx, receipts, found)
+	})
+	if err != nil {
+		return batch, err
+	}
+	for i, r := range found {
+		switch {
+		case !r.Known && batch[i].tries+1 < receiptTries:
+			unknown = append(unknown, waiting{batch[i].Receipt, batch[i].tries + 1})
+		case !r.Known:
+			s.counts.UnknownReceipts.Add(1)
+		case batch[i].Final && batch[i].Delivered:
+			s.counts.Delivered.Add(1)
+		case batch[i].Final:
+			s.counts.Undelivered.Add(1)
+		}
+	}
+	return unknown, nil
+}
+
+// resend makes the texts due again that a receipt calls failed, while there is time.
+func (s *Sender) resend(ctx context.Context, tx Tx, receipts []Receipt, found []Received) error {
+	now := s.Clock.Now()
+	for i, r := range found {
+		due := now.Add(work.Backoff(r.Attempts, retryFirst, retryMost))
+		if !r.Known || !receipts[i].Final || receipts[i].Delivered || !due.Before(r.Deadline) {
+			continue
+		}
+		if err := tx.PostponeWork(ctx, due, []work.Key{r.Key}); err != nil {
+			return err
+		}
+		entry := audit.Entry{At: now, Actor: "hub", Action: "text.undelivered", Subject: r.Subject, Ref: r.Ref, Detail: receipts[i].Status}
+		if err := tx.AddAudit(ctx, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}

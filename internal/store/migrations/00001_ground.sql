@@ -21,7 +21,7 @@ CREATE INDEX codes_expiry ON codes (expires_at);
 
 CREATE TABLE number_limits (
     subject         TEXT   NOT NULL PRIMARY KEY,
-    sent            TEXT   NOT NULL DEFAULT '', -- when codes were sent lately, unix seconds with spaces between
+    sent            TEXT   NOT NULL DEFAULT '', -- when codes were sent lately, unix milliseconds with spaces between
     failures        BIGINT NOT NULL DEFAULT 0,  -- wrong codes in a row
     locked_until    BIGINT NOT NULL DEFAULT 0,
     id_tries        BIGINT NOT NULL DEFAULT 0,  -- identity tries that did not match, or are under way

@@ -124,4 +124,3 @@ func (tx *Tx) EndTenure(ctx context.Context, subject, tenureID string, at time.T
 	_, err = tx.exec(ctx, `UPDATE number_limits SET id_tries = 0, id_locked_until = 0 WHERE subject = $1`, subject)
 	return int(searches), err
 }
-

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"untether/internal/clock"
@@ -47,7 +48,7 @@ func (r *report) warn(step, text string) { r.line("warn", step, text) }
 
 func (r *report) fail(step string, err error, advice string) {
 	r.failed = true
-	text := concealed(err)
+	text := concealed(errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	if advice != "" {
 		text += "\n      → " + advice
 	}
@@ -69,7 +70,7 @@ func (r *report) database(ctx context.Context, c *Config) {
 		_, err := tx.ExecContext(ctx, "SELECT 1")
 		return err
 	}); err != nil {
-		r.fail("database", err, d.dialect.advice(err))
+		r.fail("database", err, d.adviceOn(err))
 		return
 	}
 	r.ok("database", "reached; opened for reading only")
@@ -78,10 +79,19 @@ func (r *report) database(ctx context.Context, c *Config) {
 	}
 }
 
+// adviceOn is the database's own advice, but for an error that already says what to do.
+func (d *SQLDatabase) adviceOn(err error) string {
+	var wrong *shapeError
+	if errors.As(err, &wrong) {
+		return ""
+	}
+	return d.dialect.advice(err)
+}
+
 // query tries the query with an empty batch and with one made-up number; the columns are checked on the way.
 func (r *report) query(ctx context.Context, d *SQLDatabase) bool {
 	if _, err := d.Bindings(ctx, nil); err != nil {
-		r.fail("query with no number", err, d.dialect.advice(err))
+		r.fail("query with no number", err, d.adviceOn(err))
 		return false
 	}
 	r.ok("query with no number", "runs; the columns are right")
@@ -91,7 +101,7 @@ func (r *report) query(ctx context.Context, d *SQLDatabase) bool {
 	case errors.As(err, &unreadable):
 		r.fail("query with a made-up number", err, "")
 	case err != nil:
-		r.fail("query with a made-up number", err, d.dialect.advice(err))
+		r.fail("query with a made-up number", err, d.adviceOn(err))
 	default:
 		r.ok("query with a made-up number", "runs")
 	}
@@ -103,7 +113,7 @@ func (r *report) speed(ctx context.Context, d *SQLDatabase) {
 	numbers := madeUpNumbers(BatchMax, d.options.CountryCode)
 	began := r.clock.Now()
 	if _, err := d.Bindings(ctx, numbers); err != nil {
-		r.fail("a batch of 1,000", err, d.dialect.advice(err))
+		r.fail("a batch of 1,000", err, d.adviceOn(err))
 		return
 	}
 	took := r.clock.Now().Sub(began).Round(time.Millisecond)

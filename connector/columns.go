@@ -52,8 +52,17 @@ func columnsOf(names, databaseTypes []string) (columns, error) {
 			"without a date nothing can be told apart"))
 	}
 	c.verifiedKind, c.registeredKind = kindAt(databaseTypes, c.verified), kindAt(databaseTypes, c.registered)
-	return c, errors.Join(wrong...)
+	if err := errors.Join(wrong...); err != nil {
+		return c, &shapeError{err}
+	}
+	return c, nil
 }
+
+// shapeError is an answer of the query that is not what a connector can read; its text says what to change.
+type shapeError struct{ cause error }
+
+func (e *shapeError) Error() string { return e.cause.Error() }
+func (e *shapeError) Unwrap() error { return e.cause }
 
 func kindAt(databaseTypes []string, i int) columnKind {
 	if i < 0 || i >= len(databaseTypes) {

@@ -208,11 +208,11 @@ func (d *SQLDatabase) collect(rows *sql.Rows, c columns, asked map[string]string
 func (d *SQLDatabase) binding(row []any, c columns, asked map[string]string) (Binding, error) {
 	form, err := textOf(row[c.phoneNumber])
 	if err != nil {
-		return Binding{}, fmt.Errorf("%s: %w", columnPhoneNumber, err)
+		return Binding{}, &shapeError{fmt.Errorf("%s: %w", columnPhoneNumber, err)}
 	}
 	b := Binding{PhoneNumber: asked[form]}
 	if b.PhoneNumber == "" {
-		return b, ErrNotAsked
+		return b, &shapeError{ErrNotAsked}
 	}
 	if c.account >= 0 {
 		if b.Account, err = textOf(row[c.account]); err != nil {

@@ -102,10 +102,10 @@ func NewDesk(store Store, ring *keys.Ring, c clock.Clock, clients []Client) (*De
 	return d, nil
 }
 
-// The refusals of the token endpoint, by RFC 6749 section 5.2.
+// The refusals of the token endpoint.
 var (
-	ErrClient = fault.New(fault.Unauthenticated, "invalid_client", "The client is not known, or its secret is wrong.")
-	ErrScope  = fault.New(fault.Invalid, "invalid_scope", "The client may not have a scope that it asked for.")
+	ErrClient = fault.New(fault.Unauthenticated, "UNAUTHENTICATED", "The client is not known, or its secret is wrong.")
+	ErrScope  = fault.New(fault.Invalid, "INVALID_SCOPE", "The client may not have a scope that it asked for.")
 )
 
 // Granted is a token in the clear: it is seen once.

@@ -21,7 +21,7 @@ const KindCount = "count"
 const (
 	LeaseMax    = 1000             // tasks in one lease, results in one answer
 	LeaseWait   = 20 * time.Second // how long an empty lease may wait
-	countMax    = 1000             // more accounts than this at one number in one app is nonsense
+	countMax    = 10_000           // more accounts than this at one number in one app is nonsense
 	lookEvery   = 5 * time.Second  // for tasks that another replica put into a lane
 	handleMax   = 128              // characters of a task's id
 	detailRefs  = 200              // refs named in one audit entry
@@ -173,7 +173,7 @@ type Answer struct {
 type Verdict struct {
 	ID       string
 	Accepted bool
-	Code     string // why not: UNKNOWN_TASK, ALREADY_ANSWERED, NONSENSE
+	Code     string // why not: NOT_FOUND, CONFLICT, INVALID_ARGUMENT
 	Message  string
 }
 
@@ -202,42 +202,55 @@ func (s *Service) TakeAnswers(ctx context.Context, app string, answers []Answer)
 		verdicts[i].ID = a.ID
 		key, ok := keyOf(a.ID, app)
 		if !ok {
-			verdicts[i].refuse("UNKNOWN_TASK", "There is no such task.")
+			verdicts[i].refuse(codeUnknown, "There is no such task.")
 			continue
 		}
 		result, why := outcome(key, a)
 		if why != "" {
-			verdicts[i].refuse("NONSENSE", why)
+			verdicts[i].refuse(codeNonsense, why)
 		}
 		results, places = append(results, result), append(places, i)
 	}
 	now := s.Clock.Now()
-	var wasOpen []bool
+	var was []work.State
 	err := s.Store.Search(ctx, func(ctx context.Context, tx Tx) (err error) {
-		if wasOpen, err = tx.FinishWork(ctx, now, results); err != nil {
+		if was, err = tx.FinishWork(ctx, now, results); err != nil {
 			return err
 		}
-		return tx.AddAudit(ctx, answerEntries(app, results, wasOpen, now)...)
+		return tx.AddAudit(ctx, answerEntries(app, results, was, now)...)
 	})
 	if err != nil {
 		return nil, err
 	}
 	var touched []Key
-	for j, open := range wasOpen {
-		v := &verdicts[places[j]]
-		switch {
-		case !open:
-			v.refuse("ALREADY_ANSWERED", "The task was answered before, or is void.")
-		case v.Code == "":
-			v.Accepted = true
-		}
-		if open {
+	for j, state := range was {
+		verdicts[places[j]].settle(state)
+		if state == work.Open {
 			touched = append(touched, Key{results[j].Subject, results[j].Ref})
 		}
 	}
 	s.closer.touch(touched)
 	return verdicts, nil
 }
+
+// settle completes a verdict by the state in which the task was found. A repetition is accepted and changes nothing.
+func (v *Verdict) settle(was work.State) {
+	switch {
+	case was == "":
+		v.refuse(codeUnknown, "There is no such task.")
+	case was == work.Void:
+		v.refuse(codeVoid, "The task is void: the number's tenure ended.")
+	case v.Code == "":
+		v.Accepted = true
+	}
+}
+
+// Why a result is not accepted.
+const (
+	codeUnknown  = "NOT_FOUND"
+	codeVoid     = "CONFLICT"
+	codeNonsense = "INVALID_ARGUMENT"
+)
 
 func (v *Verdict) refuse(code, message string) { v.Accepted, v.Code, v.Message = false, code, message }
 
@@ -250,10 +263,10 @@ func outcome(key work.Key, a Answer) (work.Result, string) {
 }
 
 // answerEntries tells of a batch of answers in as few rows as hold its refs.
-func answerEntries(app string, results []work.Result, wasOpen []bool, now time.Time) []audit.Entry {
+func answerEntries(app string, results []work.Result, was []work.State, now time.Time) []audit.Entry {
 	refs := map[work.State][]string{}
 	for i, r := range results {
-		if wasOpen[i] {
+		if was[i] == work.Open {
 			refs[r.State] = append(refs[r.State], r.Ref)
 		}
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"untether/internal/work"
@@ -44,18 +45,35 @@ func (tx *Tx) LeaseWork(ctx context.Context, lane string, now, until time.Time, 
 }
 
 // FinishWork gives open items their outcome; one that is not open any more keeps what it has.
-func (tx *Tx) FinishWork(ctx context.Context, at time.Time, results []work.Result) ([]bool, error) {
-	wasOpen := make([]bool, len(results))
+func (tx *Tx) FinishWork(ctx context.Context, at time.Time, results []work.Result) ([]work.State, error) {
+	was := make([]work.State, len(results))
 	err := tx.each(ctx, `UPDATE work SET state = $1, outcome = $2, done_at = $3
 		WHERE subject = $4 AND ref = $5 AND lane = $6 AND state = 'open' RETURNING 1`, len(results), func(i int) []any {
 		r := results[i]
 		return []any{string(r.State), r.Outcome, micros(at), r.Subject, r.Ref, r.Lane}
 	}, func(i int, row scanner) error {
 		var one int
-		wasOpen[i] = true
+		was[i] = work.Open
 		return row.Scan(&one)
 	})
-	return wasOpen, err
+	if err != nil || !slices.Contains(was, "") {
+		return was, err
+	}
+	return was, tx.statesOf(ctx, results, was)
+}
+
+// statesOf fills in the states of those items that were not open.
+func (tx *Tx) statesOf(ctx context.Context, results []work.Result, was []work.State) error {
+	var unknown []int
+	for i, state := range was {
+		if state == "" {
+			unknown = append(unknown, i)
+		}
+	}
+	return tx.each(ctx, `SELECT state FROM work WHERE subject = $1 AND ref = $2 AND lane = $3`, len(unknown), func(i int) []any {
+		r := results[unknown[i]]
+		return []any{r.Subject, r.Ref, r.Lane}
+	}, func(i int, row scanner) error { return row.Scan(&was[unknown[i]]) })
 }
 
 // PostponeWork makes open or done items open and due at the given time.

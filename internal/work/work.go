@@ -57,8 +57,9 @@ type Tx interface {
 	// LeaseWork takes up to max open items of a lane that are due by now and before their deadline, oldest first, and makes
 	// them due again at until.
 	LeaseWork(ctx context.Context, lane string, now, until time.Time, max int) ([]Item, error)
-	// FinishWork gives items their outcome. For each result it tells whether the item was open until then.
-	FinishWork(ctx context.Context, at time.Time, results []Result) (wasOpen []bool, err error)
+	// FinishWork gives open items their outcome. For each result it tells the state that the item was in: only an Open one
+	// was changed, and one that does not exist has the empty state.
+	FinishWork(ctx context.Context, at time.Time, results []Result) (was []State, err error)
 	// PostponeWork makes open or done items open again and due at the given time.
 	PostponeWork(ctx context.Context, due time.Time, keys []Key) error
 }

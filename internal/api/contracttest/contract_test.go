@@ -57,9 +57,9 @@ func TestValidate(t *testing.T) {
 		{"listed failure", "POST", "/v1/codes", good, fail(fault.Invalidf("No.")), ""},
 		{"failure with a code of another status", "POST", "/v1/codes", good, fail(fault.New(fault.Invalid, "NOT_FOUND", "No.")), "not listed"},
 		{"failure that is not listed here", "POST", "/v1/codes", good, fail(fault.New(fault.Forbidden, "IDENTITY_NOT_MATCHED", "No.")), "not listed"},
-		{"failure in another shape", "POST", "/v1/codes", good, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 400) }, "Content-Type"},
+		{"failure in another shape", "POST", "/v1/codes", good, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }, "Content-Type"},
 		{"wrong method", "PUT", "/v1/codes", good, fail(respond.ErrMethodNotAllowed), ""},
-		{"wrong method in words", "PUT", "/v1/codes", good, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 405) }, "shape"},
+		{"wrong method in words", "PUT", "/v1/codes", good, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusMethodNotAllowed) }, "shape"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &heard{TB: t}
@@ -176,7 +176,8 @@ func TestMalformedIsTheSameForASeed(t *testing.T) {
 		}
 		return all.String()
 	}
-	if list(7) != list(7) || list(7) == list(8) {
+	first, again, other := list(7), list(7), list(8)
+	if first != again || first == other {
 		t.Error("a seed must give the same requests, another seed others")
 	}
 }

@@ -202,8 +202,8 @@ type Language string
 
 // LocalText A text in every language.
 type LocalText struct {
-	En   string `json:"en"`
 	ZhCN string `json:"zh-CN"`
+	En   string `json:"en"`
 }
 
 // SearchState defines model for SearchState.

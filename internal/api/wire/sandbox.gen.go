@@ -123,7 +123,7 @@ type AccountCounts struct {
 
 // AdvanceClockRequest defines model for AdvanceClockRequest.
 type AdvanceClockRequest struct {
-	// Advance How far, in hours, minutes and seconds; at most a year.
+	// Advance How far, in hours, minutes and seconds; at most ten years.
 	//
 	// Example: 48h
 	Advance string `json:"advance"`
@@ -131,6 +131,8 @@ type AdvanceClockRequest struct {
 
 // AppBehaviour defines model for AppBehaviour.
 type AppBehaviour struct {
+	App string `json:"app"`
+
 	// Behaviour Of the app's connector.
 	Behaviour   Behaviour `json:"behaviour"`
 	Guard       bool      `json:"guard"`
@@ -180,6 +182,12 @@ type Credentials struct {
 	TokenEndpoint string   `json:"tokenEndpoint"`
 }
 
+// Holder Who holds the number now.
+type Holder struct {
+	IDLast6 string `json:"idLast6"`
+	Name    string `json:"name"`
+}
+
 // LoggedIn defines model for LoggedIn.
 type LoggedIn struct {
 	Account string `json:"account"`
@@ -187,8 +195,8 @@ type LoggedIn struct {
 	// IsNew The account was made just now.
 	IsNew bool `json:"isNew"`
 
-	// RegisteredOn A day.
-	RegisteredOn string `json:"registeredOn"`
+	// RegisteredOn A day; missing when the app does not know it.
+	RegisteredOn *string `json:"registeredOn,omitempty"`
 }
 
 // LoginRequest defines model for LoginRequest.
@@ -226,8 +234,11 @@ type NewHolder struct {
 
 // NumberEventRequest defines model for NumberEventRequest.
 type NumberEventRequest struct {
-	Person *NewHolder       `json:"person,omitempty"`
-	Type   SandboxEventType `json:"type"`
+	Person *NewHolder `json:"person,omitempty"`
+
+	// ReceivingCarrier With `ported`; another carrier is taken when it is missing.
+	ReceivingCarrier *string          `json:"receivingCarrier,omitempty"`
+	Type             SandboxEventType `json:"type"`
 }
 
 // People defines model for People.
@@ -259,10 +270,19 @@ type ReportedEvent struct {
 	At time.Time `json:"at"`
 
 	// Carrier Who reported it.
-	Carrier  string           `json:"carrier"`
-	Sequence int64            `json:"sequence"`
-	TenureID *string          `json:"tenureId,omitempty"`
-	Type     SandboxEventType `json:"type"`
+	Carrier string `json:"carrier"`
+
+	// Person Who holds the number now.
+	Person *Holder `json:"person,omitempty"`
+
+	// PhoneNumber The phone number in E.164 with a plus sign.
+	//
+	// Example: +8613812345678
+	PhoneNumber      string           `json:"phoneNumber"`
+	ReceivingCarrier *string          `json:"receivingCarrier,omitempty"`
+	Sequence         int64            `json:"sequence"`
+	TenureID         *string          `json:"tenureId,omitempty"`
+	Type             SandboxEventType `json:"type"`
 }
 
 // SandboxEventType defines model for SandboxEventType.

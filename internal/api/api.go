@@ -23,7 +23,7 @@ import (
 
 // Searches is what the doors need of package search.
 type Searches interface {
-	RequestCode(ctx context.Context, ch verification.Channel, n phone.Number, lang words.Language) (verification.Ticket, error)
+	RequestCode(ctx context.Context, ch verification.Channel, n phone.Number, lang words.Language, key string) (verification.Ticket, error)
 	Start(ctx context.Context, ch verification.Channel, r search.Request) (search.Started, error)
 	Read(ctx context.Context, id, accessToken string) (search.Report, error)
 	LeaseTasks(ctx context.Context, app string, max int, wait time.Duration) ([]search.Task, error)

@@ -15,6 +15,9 @@ import (
 	"untether/internal/words"
 )
 
+// idempotencyKeyMax bounds the characters of an Idempotency-Key.
+const idempotencyKeyMax = 128
+
 // codeIDMax bounds the characters of an id or a code that a caller sends.
 const codeIDMax = 64
 
@@ -59,7 +62,11 @@ func (a *API) issueCode(w http.ResponseWriter, r *http.Request) (wire.IssuedCode
 	if err != nil {
 		return wire.IssuedCode{}, err
 	}
-	ticket, err := a.Searches.RequestCode(r.Context(), ch, n, lang)
+	key := r.Header.Get("Idempotency-Key")
+	if len(key) > idempotencyKeyMax {
+		return wire.IssuedCode{}, fault.Invalidf("Idempotency-Key must have at most %d characters.", idempotencyKeyMax)
+	}
+	ticket, err := a.Searches.RequestCode(r.Context(), ch, n, lang, key)
 	return wire.IssuedCode{CodeID: ticket.ID, ExpiresAt: moment(ticket.ExpiresAt)}, err
 }
 

@@ -4,6 +4,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -29,6 +30,7 @@ const Size = 32
 
 // Ring derives everything that is secret. It is safe for use by many goroutines.
 type Ring struct {
+	root     []byte
 	subjects sync.Pool // of hash.Hash keyed for Subject
 	hashes   sync.Pool // of hash.Hash keyed for Hash
 	sealing  cipher.AEAD
@@ -57,6 +59,7 @@ func New(root []byte) (*Ring, error) {
 		return nil, err
 	}
 	return &Ring{
+		root:     bytes.Clone(root),
 		subjects: keyed(derived["subject"]),
 		hashes:   keyed(derived["hash"]),
 		sealing:  sealing,
@@ -143,6 +146,16 @@ func (r *Ring) Open(context string, sealed []byte) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// Derive gives a key of its own to a purpose outside this package.
+func (r *Ring) Derive(purpose string) (key [Size]byte) {
+	derived, err := hkdf.Key(sha256.New, r.root, nil, "untether for "+purpose, Size)
+	if err != nil {
+		panic(err) // only a size that SHA-256 cannot give is an error
+	}
+	copy(key[:], derived)
+	return key
 }
 
 // Signer signs the audit trail's checkpoints.

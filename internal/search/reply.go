@@ -160,6 +160,7 @@ func (s *Service) Close(ctx context.Context, searches []Key) error {
 		return s.reply(ctx, tx, closing, tasks, now)
 	})
 	if err == nil && begun > 0 {
+		s.counts.Closed.Add(int64(begun))
 		s.Bells.Ring(work.Texts)
 	}
 	return err

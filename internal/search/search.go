@@ -8,6 +8,7 @@ package search
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"untether/internal/audit"
@@ -121,7 +122,14 @@ type Service struct {
 	Lease    time.Duration // of apps' tasks; zero: LeaseDefault
 
 	closer closer
+	counts Counters
 }
+
+// Counters is what the service did since it was made.
+type Counters struct{ Accepted, Closed, Nonsense atomic.Int64 }
+
+// Counts gives the running counters.
+func (s *Service) Counts() *Counters { return &s.counts }
 
 // The refusals.
 var (
@@ -151,9 +159,9 @@ type Started struct {
 	Apps        []string
 }
 
-// RequestCode sends a code to a number.
-func (s *Service) RequestCode(ctx context.Context, ch verification.Channel, n phone.Number, lang words.Language) (verification.Ticket, error) {
-	return s.Verifier.Issue(ctx, ch, n, lang)
+// RequestCode sends a code to a number; see verification.Verifier.Issue for the key.
+func (s *Service) RequestCode(ctx context.Context, ch verification.Channel, n phone.Number, lang words.Language, key string) (verification.Ticket, error) {
+	return s.Verifier.Issue(ctx, ch, n, lang, key)
 }
 
 // Start begins a search, or gives the one that runs already for this tenure.
@@ -256,7 +264,10 @@ func (s *Service) accept(ctx context.Context, ch verification.Channel, p verific
 	if err != nil {
 		return Started{}, err
 	}
-	s.ring(items)
+	if got.ID == fresh.ID {
+		s.counts.Accepted.Add(1)
+		s.ring(items)
+	}
 	return s.started(got), nil
 }
 

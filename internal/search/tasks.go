@@ -72,7 +72,7 @@ func (s *Service) LeaseTasks(ctx context.Context, app string, max int, wait time
 			return s.openTasks(items, err)
 		}
 		if !s.waitForTasks(ctx, bell, until) {
-			return nil, ctx.Err()
+			return nil, nil
 		}
 	}
 }
@@ -226,6 +226,9 @@ func (s *Service) TakeAnswers(ctx context.Context, app string, answers []Answer)
 	for j, state := range was {
 		verdicts[places[j]].settle(state)
 		if state == work.Open {
+			if results[j].State == work.Failed {
+				s.counts.Nonsense.Add(1)
+			}
 			touched = append(touched, Key{results[j].Subject, results[j].Ref})
 		}
 	}

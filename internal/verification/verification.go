@@ -117,19 +117,31 @@ type Ticket struct {
 	ExpiresAt time.Time
 }
 
-// Issue sends a code to a number.
-func (v *Verifier) Issue(ctx context.Context, channel Channel, n phone.Number, lang words.Language) (Ticket, error) {
+// Issue sends a code to a number. A caller that repeats a request under the same key (an Idempotency-Key; empty: none) for
+// the same number gets the first ticket again, and nothing is sent.
+func (v *Verifier) Issue(ctx context.Context, channel Channel, n phone.Number, lang words.Language, key string) (Ticket, error) {
 	now := v.Clock.Now()
 	subject := v.Keys.Subject(n)
 	digits := newCode()
-	c := Code{Subject: subject, ID: keys.NewID(), Channel: channel.ID, Status: Open, IssuedAt: now, ExpiresAt: now.Add(Lifetime)}
+	c := Code{Subject: subject, ID: v.codeID(channel, subject, key), Channel: channel.ID, Status: Open, IssuedAt: now, ExpiresAt: now.Add(Lifetime)}
 	c.Hash = v.Keys.Hash("code", c.ID, digits)
 	c.Number = v.Keys.Seal(subject, []byte(n.E164()))
 	item, err := v.text(c, n, digits, lang)
 	if err != nil {
 		return Ticket{}, err
 	}
-	err = v.Store.Verification(ctx, func(ctx context.Context, tx Tx) error { return v.issue(ctx, tx, channel, c, item) })
+	err = v.Store.Verification(ctx, func(ctx context.Context, tx Tx) error {
+		limits, err := tx.LockLimits(ctx, c.Subject, c.IssuedAt)
+		if err != nil {
+			return err
+		}
+		first, repeated, err := tx.FindCode(ctx, c.ID)
+		if err != nil || repeated {
+			c.ExpiresAt = first.ExpiresAt
+			return err
+		}
+		return v.issue(ctx, tx, channel, c, limits, item)
+	})
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -137,11 +149,18 @@ func (v *Verifier) Issue(ctx context.Context, channel Channel, n phone.Number, l
 	return Ticket{c.ID, c.ExpiresAt}, nil
 }
 
-func (v *Verifier) issue(ctx context.Context, tx Tx, channel Channel, c Code, item work.Item) error {
-	limits, err := tx.LockLimits(ctx, c.Subject, c.IssuedAt)
-	if err != nil {
-		return err
+// codeID makes an id; the same one for the same key, channel and number.
+func (v *Verifier) codeID(channel Channel, subject, key string) string {
+	if key == "" {
+		return keys.NewID()
 	}
+	return v.Keys.Hash("code id", channel.ID, subject, key)[:idLength]
+}
+
+// idLength is the length of keys.NewID's ids.
+const idLength = 16
+
+func (v *Verifier) issue(ctx context.Context, tx Tx, channel Channel, c Code, limits Limits, item work.Item) error {
 	if wait := limits.sendWait(c.IssuedAt); wait > 0 {
 		return ErrTooMany.After(wait)
 	}

@@ -28,6 +28,7 @@ type fakeHub struct {
 	tasks   map[string]*offered
 	answers map[string]result
 	repeats int // results for a task that had one
+	waiting int // lease requests held open
 	calls   map[string]int
 	// before may do a request in the handler's stead (then it is true); it holds the lock.
 	before func(w http.ResponseWriter, r *http.Request) bool
@@ -117,8 +118,10 @@ func (h *fakeHub) lease(w http.ResponseWriter, r *http.Request) {
 	}
 	tasks := []any{}
 	gone := r.Context()
-	stop := sync.OnceFunc(func() { h.changed.Broadcast() })
-	go func() { <-gone.Done(); h.mu.Lock(); defer h.mu.Unlock(); stop() }()
+	go func() { <-gone.Done(); h.mu.Lock(); defer h.mu.Unlock(); h.changed.Broadcast() }()
+	h.waiting++
+	h.changed.Broadcast()
+	defer func() { h.waiting-- }()
 	for len(tasks) == 0 && gone.Err() == nil {
 		now := h.clock.Now()
 		for _, id := range h.order {

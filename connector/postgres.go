@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -86,14 +85,25 @@ func (p plan) large(ctx context.Context, tx *sql.Tx) bool {
 // scanned collects the nodes that read a whole table: a sequential scan, or an index walked from end to end.
 
 func (p plan) scanned(found []plan) []plan {
-	walked := (p.NodeType == "Index Scan" || p.NodeType == "Index Only Scan") && p.IndexCond == ""
-	if strings.HasSuffix(p.NodeType, "Seq Scan") || walked {
+	if p.whole() {
 		found = append(found, p)
 	}
 	for _, below := range p.Plans {
 		found = below.scanned(found)
 	}
 	return found
+}
+
+func (p plan) whole() bool {
+	switch p.NodeType {
+	case "Seq Scan":
+		return true
+	case "Index Scan", "Index Only Scan":
+		return p.IndexCond == ""
+	case "Bitmap Heap Scan":
+		return len(p.Plans) == 1 && p.Plans[0].NodeType == "Bitmap Index Scan" && p.Plans[0].IndexCond == ""
+	}
+	return false
 }
 
 // advice says what to do about PostgreSQL's refusal, by its SQLSTATE.

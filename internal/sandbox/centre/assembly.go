@@ -65,11 +65,15 @@ func (a *assembler) add(p place, f fragment, now time.Time) (complete *assembly,
 	}
 	x := e.Value.(*assembly)
 	x.put(f)
-	if x.missing == 0 {
+	switch {
+	case x.missing == 0:
 		a.remove(e)
 		complete = x
+	case len(x.came) >= cameMax:
+		a.remove(e)
+		givenUp = append(givenUp, x)
 	}
-	return complete, a.sweep(now)
+	return complete, append(givenUp, a.sweep(now)...)
 }
 
 func (x *assembly) put(f fragment) {
@@ -81,11 +85,11 @@ func (x *assembly) put(f fragment) {
 	x.came = append(x.came, f)
 }
 
-// sweep gives up what is too old, too many or too often repeated. It needs mu.
+// sweep gives up what is too old or too many. It needs mu.
 func (a *assembler) sweep(now time.Time) (givenUp []*assembly) {
 	for e := a.oldest.Front(); e != nil; e = a.oldest.Front() {
 		x := e.Value.(*assembly)
-		if now.Before(x.expires) && a.oldest.Len() <= assembliesMax && len(x.came) <= cameMax {
+		if now.Before(x.expires) && a.oldest.Len() <= assembliesMax {
 			return givenUp
 		}
 		a.remove(e)

@@ -42,8 +42,12 @@ func open(t *testing.T, dir string) *world {
 // plainPages stands in for the portal's frame.
 type plainPages struct{}
 
-func (plainPages) Language(r *http.Request) words.Language { return words.Match(r.Header.Get("Accept-Language")) }
-func (plainPages) Protect(next http.Handler) http.Handler  { return http.NewCrossOriginProtection().Handler(next) }
+func (plainPages) Language(r *http.Request) words.Language {
+	return words.Match(r.Header.Get("Accept-Language"))
+}
+func (plainPages) Protect(next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(next)
+}
 func (plainPages) WritePage(w http.ResponseWriter, _ *http.Request, status int, page portal.Page) {
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, string(page.Body))
@@ -69,4 +73,14 @@ func (w *world) call(t *testing.T, method, path, body string) (int, map[string]a
 		t.Fatalf("%s %s: %d is not JSON: %v", method, path, response.StatusCode, err)
 	}
 	return response.StatusCode, answer
+}
+
+func openDefault(b *testing.B) {
+	country, err := sandbox.Open(b.Context(), sandbox.Options{Dir: b.TempDir(), Clock: &clock.Movable{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := country.Close(); err != nil {
+		b.Fatal(err)
+	}
 }

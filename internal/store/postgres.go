@@ -75,19 +75,48 @@ func (d *postgresDriver) transaction(ctx context.Context, begin, end string, fn 
 	if err := fn(ctx, &Tx{conn: pc, skipLocked: "FOR UPDATE SKIP LOCKED"}); err != nil {
 		return err
 	}
-	_, err = pc.exec(ctx, end)
+	if err := pc.sound(); err != nil {
+		return err
+	}
+	// Not cancelled any more: whether a commit that was broken off counts, nobody could tell.
+	_, err = pc.exec(context.WithoutCancel(ctx), end)
 	ended = err == nil
 	return err
 }
 
+// migrationLock is the advisory lock that replicas which start together take one after another.
+const migrationLock = 0x756e7465 // "unte"
+
 func (d *postgresDriver) migrate(run func(*goose.Provider) error) error {
-	return migrateWith(goose.DialectPostgres, d.db, "", run)
+	ctx := context.Background()
+	c, err := d.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrationLock); err != nil {
+		return err
+	}
+	err = migrateWith(goose.DialectPostgres, d.db, "", run)
+	_, unlock := c.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, migrationLock)
+	return errors.Join(err, unlock)
 }
 
 func (d *postgresDriver) close() error { return d.db.Close() }
 
 // postgresConn sends the statements of each in one round trip.
 type postgresConn struct{ plainConn }
+
+// sound tells whether a COMMIT would commit. After a statement that failed PostgreSQL takes COMMIT for ROLLBACK and says
+// that all is well.
+func (p *postgresConn) sound() error {
+	return p.c.Raw(func(driverConn any) error {
+		if driverConn.(*stdlib.Conn).Conn().PgConn().TxStatus() != 'T' {
+			return errors.New("a statement of the transaction failed, and its error was not returned")
+		}
+		return nil
+	})
+}
 
 func (p *postgresConn) each(ctx context.Context, query string, n int, args func(int) []any, scan func(int, scanner) error) error {
 	if n == 0 {

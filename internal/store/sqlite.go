@@ -55,7 +55,9 @@ func openSQLite(ctx context.Context, path string) (*sqliteDriver, error) {
 		writing.Close()
 		return nil, err
 	}
-	reading.SetMaxOpenConns(max(4, runtime.NumCPU()))
+	readers := max(4, runtime.NumCPU())
+	reading.SetMaxOpenConns(readers)
+	reading.SetMaxIdleConns(readers)
 	d := &sqliteDriver{path: path, writing: writing, reading: reading, prepared: newPreparedConn(c), jobs: make(chan *job),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	go d.run()
@@ -81,7 +83,7 @@ func (d *sqliteDriver) write(ctx context.Context, fn func(context.Context, *Tx) 
 	select {
 	case d.jobs <- j:
 	case <-d.closing:
-		return errors.New("the database is closed")
+		return ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -113,26 +115,46 @@ func (d *sqliteDriver) group(first *job) {
 		return
 	}
 	var good []*job
-	for j := first; j != nil; j = d.next(len(good)) {
-		if err := d.single(j); err != nil {
-			j.done <- err
+	broken := false
+	ran := 0
+	for j := first; j != nil; j = d.next(ran) {
+		ran++
+		var err error
+		if err, broken = d.single(j); err == nil {
+			good = append(good, j)
 			continue
 		}
-		good = append(good, j)
+		j.done <- err
+		if broken {
+			break
+		}
 	}
-	_, err := d.prepared.exec(ctx, `COMMIT`)
-	if err != nil {
-		_, undo := d.prepared.exec(ctx, `ROLLBACK`)
-		err = errors.Join(fmt.Errorf("a transaction cannot be committed: %w", err), undo)
-	}
+	err := d.commit(ctx, broken)
 	for _, j := range good {
 		j.done <- err
 	}
 }
 
+// commit ends the group. A broken one, in which a job could not be undone alone, is undone as a whole.
+func (d *sqliteDriver) commit(ctx context.Context, broken bool) error {
+	err := errGroupBroken
+	if !broken {
+		_, err = d.prepared.exec(ctx, `COMMIT`)
+	}
+	if err != nil {
+		_, undo := d.prepared.exec(ctx, `ROLLBACK`)
+		err = errors.Join(fmt.Errorf("a transaction cannot be committed: %w", err), undo)
+	}
+	return err
+}
+
+// errGroupBroken is what the others of a group get when SQLite took the whole transaction back, as it does when the disk is
+// full: nothing of theirs was kept.
+var errGroupBroken = errors.New("another transaction of the same commit could not be undone alone")
+
 // next gives a job that waits already, or nil.
-func (d *sqliteDriver) next(grouped int) *job {
-	if grouped >= groupMax {
+func (d *sqliteDriver) next(ran int) *job {
+	if ran >= groupMax {
 		return nil
 	}
 	select {
@@ -143,19 +165,22 @@ func (d *sqliteDriver) next(grouped int) *job {
 	}
 }
 
-// single runs one job in a savepoint.
-func (d *sqliteDriver) single(j *job) error {
+// single runs one job in a savepoint. broken tells that it failed and could not be undone alone.
+func (d *sqliteDriver) single(j *job) (err error, broken bool) {
 	ctx := context.Background()
 	if _, err := d.prepared.exec(ctx, `SAVEPOINT job`); err != nil {
-		return err
+		return err, false
 	}
-	err := d.call(j)
+	err = d.call(j)
 	if err != nil {
-		_, undo := d.prepared.exec(ctx, `ROLLBACK TO job`)
-		err = errors.Join(err, undo)
+		if _, undo := d.prepared.exec(ctx, `ROLLBACK TO job`); undo != nil {
+			return errors.Join(err, undo), true
+		}
 	}
-	_, release := d.prepared.exec(ctx, `RELEASE job`)
-	return errors.Join(err, release)
+	if _, release := d.prepared.exec(ctx, `RELEASE job`); release != nil {
+		return errors.Join(err, release), true
+	}
+	return err, false
 }
 
 func (d *sqliteDriver) call(j *job) (err error) {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing/fstest"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 type DB struct {
 	driver driver
 	name   string // sqlite or postgres, for messages and metrics
+	gate   gate
 }
 
 // driver is the difference between the two databases.
@@ -71,7 +73,7 @@ func connect(ctx context.Context, address string) (*DB, error) {
 		if err != nil {
 			return nil, fmt.Errorf("PostgreSQL cannot be opened: %w", err)
 		}
-		return &DB{d, "postgres"}, nil
+		return &DB{driver: d, name: "postgres"}, nil
 	}
 	if strings.Contains(address, "://") {
 		return nil, errors.New("the database's address must be postgres://… or the path of a SQLite file")
@@ -80,24 +82,73 @@ func connect(ctx context.Context, address string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the SQLite file %s cannot be opened: %w", address, err)
 	}
-	return &DB{d, "sqlite"}, nil
+	return &DB{driver: d, name: "sqlite"}, nil
 }
 
 // Name is sqlite or postgres.
 func (db *DB) Name() string { return db.name }
 
-// Close waits for running transactions and lets the database go.
-func (db *DB) Close() error { return db.driver.close() }
+// Close waits for the transactions that have begun, or wait for their turn, and lets the database go. Closing again is
+// nothing.
+func (db *DB) Close() error {
+	if !db.gate.shut() {
+		return nil
+	}
+	return db.driver.close()
+}
 
 // Write runs fn in a transaction. What fn did is committed when it returns nil, and undone otherwise. fn may run more than
-// once when the database asks for it, so it must not change anything but through tx; on SQLite it runs in another goroutine.
+// once when the database asks for it, so it must not change anything but through tx; on SQLite it runs in another goroutine,
+// which it must not leave by runtime.Goexit, and cannot be cancelled once it has begun.
+//
+// fn must return the error of a statement that failed: on PostgreSQL nothing after it counts.
 func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	if err := db.gate.enter(); err != nil {
+		return err
+	}
+	defer db.gate.leave()
 	return db.driver.write(ctx, fn)
 }
 
 // Read runs fn on a consistent view that nothing in fn may change.
 func (db *DB) Read(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	if err := db.gate.enter(); err != nil {
+		return err
+	}
+	defer db.gate.leave()
 	return db.driver.read(ctx, fn)
+}
+
+// ErrClosed is what a transaction gets that comes after Close.
+var ErrClosed = errors.New("the database is closed")
+
+// gate counts the transactions inside, and lets nobody in once it is shut.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+func (g *gate) enter() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return ErrClosed
+	}
+	g.inside.Add(1)
+	return nil
+}
+
+func (g *gate) leave() { g.inside.Done() }
+
+// shut waits until nobody is inside, and tells whether it was open until now.
+func (g *gate) shut() bool {
+	g.mu.Lock()
+	was := !g.closed
+	g.closed = true
+	g.mu.Unlock()
+	g.inside.Wait()
+	return was
 }
 
 // Ping tells whether the database answers.

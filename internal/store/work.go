@@ -28,18 +28,20 @@ func (tx *Tx) AddWork(ctx context.Context, items []work.Item) error {
 	}, nil)
 }
 
-// LeaseWork takes due items and makes them due again at until.
+// LeaseWork takes due items and makes them due again at until. MATERIALIZED: PostgreSQL may run a plain subselect once a row
+// and then takes more than max.
 func (tx *Tx) LeaseWork(ctx context.Context, lane string, now, until time.Time, max int) ([]work.Item, error) {
 	var items []work.Item
 	err := tx.all(ctx, func(row scanner) error {
 		it, err := scanItem(row)
 		items = append(items, it)
 		return err
-	}, `UPDATE work SET due_at = $1, attempts = attempts + 1
-		WHERE (subject, ref, lane) IN (
+	}, `WITH due AS MATERIALIZED (
 			SELECT subject, ref, lane FROM work
 			WHERE lane = $2 AND state = 'open' AND due_at <= $3 AND deadline > $3
 			ORDER BY due_at LIMIT $4 `+tx.skipLocked+`)
+		UPDATE work SET due_at = $1, attempts = attempts + 1
+		WHERE (subject, ref, lane) IN (SELECT subject, ref, lane FROM due)
 		RETURNING `+workColumns, micros(until), lane, micros(now), max)
 	return items, err
 }

@@ -141,8 +141,10 @@ CREATE TABLE audit_checkpoints (
     previous  BYTEA  NOT NULL, -- hash of the checkpoint before
     hash      BYTEA  NOT NULL, -- of this one: previous, batch, time, rows and every row's hash in order
     signature BYTEA  NOT NULL,
-    at        BIGINT NOT NULL
+    at        BIGINT NOT NULL,
+    pruned    BOOLEAN NOT NULL DEFAULT FALSE -- its rows are: all of them, or none
 ) /*clustered*/;
+CREATE INDEX audit_checkpoints_whole ON audit_checkpoints (batch) WHERE pruned = FALSE;
 
 -- +goose Down
 DROP TABLE audit_checkpoints;

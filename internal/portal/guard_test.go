@@ -33,6 +33,13 @@ func TestNoPageHasInlineCodeOrLoadsFromElsewhere(t *testing.T) {
 			if !strings.Contains(g.body, fmt.Sprintf(`<html lang="%s">`, l)) || g.header.Get("Content-Language") != string(l) {
 				t.Errorf("%s does not say its language", g.path)
 			}
+			ids := map[string]bool{}
+			for _, m := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(g.body, -1) {
+				if ids[m[1]] {
+					t.Errorf("%s has %q twice", g.path, m[1])
+				}
+				ids[m[1]] = true
+			}
 			if n := strings.Count(g.body, "<h1"); n != 1 {
 				t.Errorf("%s has %d first headings", g.path, n)
 			}

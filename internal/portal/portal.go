@@ -17,6 +17,7 @@ import (
 	"untether/internal/clock"
 	"untether/internal/fault"
 	"untether/internal/phone"
+	"untether/internal/verification"
 	"untether/internal/words"
 )
 
@@ -26,11 +27,11 @@ type Options struct {
 	Clock    clock.Clock
 	Key      [32]byte // seals what the browser keeps between two pages; every replica needs the same one
 
-	Catalog       *catalog.Catalog // default: catalog.Default()
-	Channel       string           // the channel that these pages are; default "portal"
-	Log           *slog.Logger     // default: none
-	Place         *time.Location   // civil time on the pages; default Asia/Shanghai
-	SecureCookies bool             // set behind TLS
+	Catalog       *catalog.Catalog     // default: catalog.Default()
+	Channel       verification.Channel // the channel that these pages are; default "portal" with the usual budgets
+	Log           *slog.Logger         // default: none
+	Place         *time.Location       // civil time on the pages; default Asia/Shanghai
+	SecureCookies bool                 // set behind TLS
 
 	Brand       catalog.Text // stands in front of the title; default none
 	ServiceName catalog.Text // where to look closer: the service …
@@ -88,8 +89,8 @@ func (o Options) withDefaults() Options {
 	if o.Catalog == nil {
 		o.Catalog = catalog.Default()
 	}
-	if o.Channel == "" {
-		o.Channel = "portal"
+	if o.Channel.ID == "" {
+		o.Channel = verification.Channel{ID: "portal", Codes: verification.CodesDefault, Guesses: verification.GuessesDefault}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -210,7 +211,7 @@ var (
 
 // requestCodeFor asks for a code and remembers it for the second page.
 func (p *Portal) requestCodeFor(ctx context.Context, number phone.Number, lang words.Language) (step, error) {
-	ticket, err := p.Searches.RequestCode(ctx, p.Channel, number, lang)
+	ticket, err := p.Searches.RequestCode(ctx, p.Channel, number, lang, "")
 	if err != nil {
 		return step{}, err
 	}

@@ -180,6 +180,18 @@ func TestResultSaysWhatWasFound(t *testing.T) {
 	})
 }
 
+func TestResultDoesNotWaitForTheText(t *testing.T) {
+	v := visit(t, words.En)
+	v.rules.report = answers(v.clock.Now(), "collecting", "x000000000000002")
+	done := v.proveIdentity()
+	done.says(t, words.En, "result.heading", "count", 2)
+
+	v.rules.report = answers(v.clock.Now(), "collecting", "...............2")
+	v.get(done.path).says(t, words.En, "collecting.heading", "count", 16)
+	v.clock.Advance(48 * time.Hour)
+	v.get(done.path).says(t, words.En, "result.silentHeading", "count", 15)
+}
+
 func TestAnAppThatLeftTheCatalogueIsStillShown(t *testing.T) {
 	v := visit(t, words.En)
 	v.rules.report = answers(v.clock.Now(), "replied", "0000000000000000")

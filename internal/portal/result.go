@@ -1,9 +1,11 @@
 package portal
 
 import (
+	"slices"
 	"time"
 
 	"untether/internal/catalog"
+	"untether/internal/search"
 	"untether/internal/words"
 )
 
@@ -49,9 +51,9 @@ func (r row) Total() int { return r.Accounts + r.Left + r.Undated }
 func (r row) isAnswered() bool { return r.State == "answered" || r.State == "late" }
 
 // resultOf prepares a report for a page in a language.
-func (p *Portal) resultOf(report Report, lang words.Language) result {
+func (p *Portal) resultOf(report search.Report, lang words.Language) result {
 	v := result{
-		ID: report.ID, Stage: report.Status, Number: maskedForPeople(report.Number),
+		ID: report.ID, Stage: stageOf(report, p.Clock.Now()), Number: maskedForPeople(report.Number),
 		AsOf: words.Moment(lang, report.RequestedAt, p.Place), Deadline: words.Moment(lang, report.Deadline, p.Place),
 		Sender: p.ShortCode, ServiceName: p.ServiceName.In(lang), Menu: p.Menu.In(lang),
 	}
@@ -83,8 +85,8 @@ func (v *result) add(r row) {
 }
 
 // rowOf names an app; one that left the catalogue since is shown by its id.
-func (p *Portal) rowOf(a AppReport, lang words.Language) row {
-	r := row{ID: a.App, Name: a.App, Badge: "·", State: a.Status, Accounts: a.Accounts, Left: a.Left, Undated: a.Undated}
+func (p *Portal) rowOf(a search.AppReport, lang words.Language) row {
+	r := row{ID: a.App, Name: a.App, Badge: "·", State: string(a.Status), Accounts: a.Accounts, Left: a.Left, Undated: a.Undated}
 	if app, ok := p.Catalog.Find(a.App); ok {
 		r.Name, r.Company, r.Badge = app.Name.In(lang), app.Company.In(lang), app.Badge
 		r.Kind = kindIn(app.Kind, lang)
@@ -93,6 +95,16 @@ func (p *Portal) rowOf(a AppReport, lang words.Language) row {
 }
 
 func kindIn(k catalog.Kind, lang words.Language) string { return words.Say(lang, "kind."+string(k)) }
+
+// stageOf says which page a report is on. When nothing is open any more the person reads the result at once, while the
+// text may still be on its way.
+func stageOf(r search.Report, now time.Time) string {
+	waiting := func(a search.AppReport) bool { return a.Status == search.Pending }
+	if r.Status == search.Collecting && (!now.Before(r.Deadline) || !slices.ContainsFunc(r.Apps, waiting)) {
+		return string(search.Replied)
+	}
+	return string(r.Status)
+}
 
 // pollSeconds asks often while answers pour in and seldom when only the slow ones are left.
 func pollSeconds(since time.Duration) int {

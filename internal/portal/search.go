@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"untether/internal/fault"
+	"untether/internal/search"
 	"untether/internal/words"
 )
 
@@ -23,11 +24,11 @@ var searchID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 var errNotFound = fault.New(fault.NotFound, "NOT_FOUND", "There is no such search, or this browser may not read it.")
 
 // read finds the search that an address and a cookie name.
-func (p *Portal) read(r *http.Request) (Report, error) {
+func (p *Portal) read(r *http.Request) (search.Report, error) {
 	id := r.PathValue("id")
 	c, err := r.Cookie(tokenCookie)
 	if err != nil || c.Value == "" || len(c.Value) > tokenMax || !searchID.MatchString(id) {
-		return Report{}, errNotFound
+		return search.Report{}, errNotFound
 	}
 	return p.Searches.Read(r.Context(), id, c.Value)
 }
@@ -76,11 +77,11 @@ func (p *Portal) searchProgress(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	p.renderPart(w, r, http.StatusOK, "search", "progress", view{Content: found, Here: "/searches/" + report.ID})
+	p.renderPart(w, r, http.StatusOK, "search", "update", view{Content: found, Here: "/searches/" + report.ID})
 }
 
 // seenOf names what a report shows and how often to ask, so that a page can tell whether it is stale.
-func seenOf(r Report, pollSeconds int) string {
+func seenOf(r search.Report, pollSeconds int) string {
 	h := fnv.New64a()
 	fmt.Fprintln(h, r.Status, pollSeconds)
 	for _, a := range r.Apps {

@@ -10,6 +10,8 @@ import (
 	"untether/internal/clock"
 	"untether/internal/fault"
 	"untether/internal/phone"
+	"untether/internal/search"
+	"untether/internal/verification"
 	"untether/internal/words"
 )
 
@@ -18,13 +20,13 @@ type memory struct {
 	mu       sync.Mutex
 	clock    clock.Clock
 	requests []phone.Number
-	started  []StartRequest
+	started  []search.Request
 	channel  string
 	lang     words.Language
 	codeErr  error // of the next RequestCode
 	startErr error // of the next Start
 	readErr  error // of every Read
-	report   Report
+	report   search.Report
 }
 
 const (
@@ -34,52 +36,52 @@ const (
 	theSearch  = "s-1"
 )
 
-func (m *memory) RequestCode(_ context.Context, channel string, n phone.Number, l words.Language) (CodeTicket, error) {
+func (m *memory) RequestCode(_ context.Context, channel verification.Channel, n phone.Number, l words.Language, _ string) (verification.Ticket, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.codeErr != nil {
-		return CodeTicket{}, m.codeErr
+		return verification.Ticket{}, m.codeErr
 	}
-	m.requests, m.channel, m.lang = append(m.requests, n), channel, l
-	return CodeTicket{ID: "code-1", ExpiresAt: m.clock.Now().Add(5 * time.Minute)}, nil
+	m.requests, m.channel, m.lang = append(m.requests, n), channel.ID, l
+	return verification.Ticket{ID: "code-1", ExpiresAt: m.clock.Now().Add(5 * time.Minute)}, nil
 }
 
-func (m *memory) Start(_ context.Context, _ string, r StartRequest) (Started, error) {
+func (m *memory) Start(_ context.Context, _ verification.Channel, r search.Request) (search.Started, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.started = append(m.started, r)
 	switch {
 	case m.startErr != nil:
-		return Started{}, m.startErr
+		return search.Started{}, m.startErr
 	case r.CodeID != "code-1" || r.Code != rightCode:
-		return Started{}, fault.New(fault.Forbidden, "CODE_NOT_ACCEPTED", "no")
+		return search.Started{}, fault.New(fault.Forbidden, "CODE_NOT_ACCEPTED", "no")
 	case r.LastSix.Reveal() != rightLast:
-		return Started{}, fault.New(fault.Forbidden, "IDENTITY_NOT_MATCHED", "no")
+		return search.Started{}, fault.New(fault.Forbidden, "IDENTITY_NOT_MATCHED", "no")
 	}
-	return Started{ID: theSearch, AccessToken: rightToken}, nil
+	return search.Started{ID: theSearch, AccessToken: rightToken}, nil
 }
 
-func (m *memory) Read(_ context.Context, id, token string) (Report, error) {
+func (m *memory) Read(_ context.Context, id, token string) (search.Report, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.readErr != nil {
-		return Report{}, m.readErr
+		return search.Report{}, m.readErr
 	}
 	if id != theSearch || token != rightToken {
-		return Report{}, fault.New(fault.NotFound, "NOT_FOUND", "no")
+		return search.Report{}, fault.New(fault.NotFound, "NOT_FOUND", "no")
 	}
 	return m.report, nil
 }
 
 // answers makes a report of the catalogue's apps: one letter each, . pending, x failed, l late, a digit that many
 // accounts; L and U stand for something left and something undated beside one account.
-func answers(now time.Time, status, pattern string) Report {
-	r := Report{
-		ID: theSearch, Status: status, RequestedAt: now, Deadline: now.Add(48 * time.Hour),
+func answers(now time.Time, status, pattern string) search.Report {
+	r := search.Report{
+		ID: theSearch, Status: search.Status(status), RequestedAt: now, Deadline: now.Add(48 * time.Hour),
 		Number: phone.MustParse("+8613812345678"),
 	}
 	for i, id := range catalog.Default().IDs() {
-		a := AppReport{App: id, Status: "answered"}
+		a := search.AppReport{App: id, Status: "answered"}
 		switch c := pattern[i]; {
 		case c == '.':
 			a.Status = "pending"

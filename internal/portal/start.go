@@ -7,6 +7,7 @@ import (
 
 	"untether/internal/ident"
 	"untether/internal/phone/typed"
+	"untether/internal/search"
 	"untether/internal/words"
 )
 
@@ -186,9 +187,9 @@ func (p *Portal) startSearch(w http.ResponseWriter, r *http.Request) {
 }
 
 // readIdentity reads what the second page sends; it finds only what no rule needs to be asked about.
-func readIdentity(r *http.Request, lang words.Language) (StartRequest, problem) {
-	wrong := func(field, key string) (StartRequest, problem) {
-		return StartRequest{}, problem{Field: field, Text: words.Say(lang, key), Status: http.StatusBadRequest}
+func readIdentity(r *http.Request, lang words.Language) (search.Request, problem) {
+	wrong := func(field, key string) (search.Request, problem) {
+		return search.Request{}, problem{Field: field, Text: words.Say(lang, key), Status: http.StatusBadRequest}
 	}
 	code, ok := readCode(r.PostFormValue("code"))
 	if !ok {
@@ -198,7 +199,7 @@ func readIdentity(r *http.Request, lang words.Language) (StartRequest, problem) 
 	if err != nil {
 		return wrong("idLast6", "problem.idLast6")
 	}
-	return StartRequest{Code: code, LastSix: last, Language: lang}, problem{}
+	return search.Request{Code: code, LastSix: last, Language: lang}, problem{}
 }
 
 const codeDigits = 6
@@ -222,7 +223,7 @@ func readCode(s string) (string, bool) {
 }
 
 // keepSearch gives the browser the token, sent back only to this search's own pages, and the id, which opens nothing.
-func (p *Portal) keepSearch(w http.ResponseWriter, s Started) {
+func (p *Portal) keepSearch(w http.ResponseWriter, s search.Started) {
 	p.setCookie(w, tokenCookie, s.AccessToken, "/searches/"+s.ID, tokenAge)
 	p.setCookie(w, lastCookie, s.ID, "/", tokenAge)
 	p.setCookie(w, stepCookie, "", "/", 0)

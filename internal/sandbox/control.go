@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +22,12 @@ import (
 
 // Bounds of what the control API reads and writes.
 const (
-	bodyBytesMax  = 16 << 10
+	bodyBytesMax  = 4 << 10
 	limitDefault  = 50
 	limitMax      = 5000
 	queryMax      = 64 // characters of q
 	nameMax       = 64 // characters of a person's name
+	idNumberMax   = 18
 	advanceMax    = 10 * 365 * 24 * time.Hour
 	advanceAllMax = 100 * 365 * 24 * time.Hour
 )
@@ -133,9 +135,12 @@ func (c *Country) find(q string, limit int) []carriers.Subscriber {
 	return found
 }
 
-// numberOf reads a number from a path or a query, where a plus sign may be missing or have become a space.
-func numberOf(s string) (phone.Number, error) {
-	return phone.Parse("+" + strings.TrimLeft(s, "+ "))
+// plussed gives a query's number its plus sign back: one that was not written as %2B arrives as a space.
+func plussed(s string) string {
+	if rest, ok := strings.CutPrefix(s, " "); ok {
+		return "+" + rest
+	}
+	return s
 }
 
 type wireMessage struct {
@@ -146,7 +151,7 @@ type wireMessage struct {
 }
 
 func (c *Country) getMessages(_ http.ResponseWriter, r *http.Request) (int, any, error) {
-	number, err := numberOf(r.URL.Query().Get("phoneNumber"))
+	number, err := phone.Parse(plussed(r.URL.Query().Get("phoneNumber")))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -187,9 +192,9 @@ func (c *Country) postClock(w http.ResponseWriter, r *http.Request) (int, any, e
 	if err != nil {
 		return 0, nil, err
 	}
-	by, err := time.ParseDuration(body.Advance)
+	by, err := durationOf(body.Advance)
 	if err != nil {
-		return 0, nil, errAdvance
+		return 0, nil, err
 	}
 	if err := c.Advance(by); err != nil {
 		return 0, nil, err
@@ -198,6 +203,17 @@ func (c *Country) postClock(w http.ResponseWriter, r *http.Request) (int, any, e
 }
 
 var errAdvance = fault.Invalidf(`advance must be a duration of more than nothing and at most ten years in hours, minutes and seconds, such as "48h".`)
+
+var durationPattern = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$`)
+
+// durationOf reads how far to go, in the units of the document.
+func durationOf(s string) (time.Duration, error) {
+	by, err := time.ParseDuration(s)
+	if err != nil || len(s) > 32 || !durationPattern.MatchString(s) {
+		return 0, errAdvance
+	}
+	return by, nil
+}
 
 // Advance sets the country's clock ahead and makes every carrier say that it is up to date.
 func (c *Country) Advance(by time.Duration) error {
@@ -236,14 +252,14 @@ type wireHolder struct {
 }
 
 func (c *Country) postEvent(w http.ResponseWriter, r *http.Request) (int, any, error) {
-	number, err := numberOf(r.PathValue("number"))
+	number, err := phone.Parse(r.PathValue("number"))
 	if err != nil {
 		return 0, nil, err
 	}
 	body, err := respond.Decode[struct {
 		Type             string        `json:"type"`
 		Person           *wireNewcomer `json:"person,omitempty"`
-		ReceivingCarrier string        `json:"receivingCarrier,omitempty"` // with ported; default: the next in the list
+		ReceivingCarrier *string       `json:"receivingCarrier,omitempty"` // with ported; default: the next in the list
 	}](w, r, bodyBytesMax)
 	if err != nil {
 		return 0, nil, err
@@ -252,7 +268,13 @@ func (c *Country) postEvent(w http.ResponseWriter, r *http.Request) (int, any, e
 	if err != nil {
 		return 0, nil, err
 	}
-	done, err := c.Act(carriers.Act{Number: number, Type: tenure.Type(body.Type), Person: person, Receiving: body.ReceivingCarrier})
+	act := carriers.Act{Number: number, Type: tenure.Type(body.Type), Person: person}
+	if body.ReceivingCarrier != nil {
+		if act.Receiving = *body.ReceivingCarrier; act.Receiving == "" {
+			return 0, nil, fault.Invalidf("receivingCarrier must be the id of a carrier.")
+		}
+	}
+	done, err := c.Act(act)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -274,7 +296,7 @@ func (p *wireNewcomer) newcomer() (*carriers.Newcomer, error) {
 		return nil, fault.Invalidf("person.name must be 1 to %d characters of plain text.", nameMax)
 	}
 	document, err := ident.ParseDocument(p.IDNumber)
-	if err != nil {
+	if err != nil || utf8.RuneCountInString(p.IDNumber) > idNumberMax {
 		return nil, fault.Invalidf("person.idNumber must be the whole number of an identity document, its check character right.")
 	}
 	return &carriers.Newcomer{Name: name, Document: document}, nil

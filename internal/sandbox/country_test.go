@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"untether/internal/api/contracttest"
 	"untether/internal/clock"
 	"untether/internal/portal"
 	"untether/internal/sandbox"
@@ -19,7 +20,8 @@ import (
 type world struct {
 	*sandbox.Country
 	clock *clock.Movable
-	url   string
+	door  http.Handler
+	url   string // of the door, with every answer held to its document
 }
 
 func open(t *testing.T, dir string) *world {
@@ -29,14 +31,15 @@ func open(t *testing.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(country.Handler(plainPages{}))
+	door := country.Handler(plainPages{})
+	server := httptest.NewServer(contracttest.Validate(t, door))
 	t.Cleanup(func() {
 		server.Close()
 		if err := country.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &world{country, c, server.URL}
+	return &world{country, c, door, server.URL}
 }
 
 // plainPages stands in for the portal's frame.

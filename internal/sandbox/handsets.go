@@ -7,11 +7,16 @@ import (
 	"html/template"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
 	"untether/internal/api/respond"
+	"untether/internal/fault"
 	"untether/internal/phone"
 	"untether/internal/portal"
 	"untether/internal/sandbox/carriers"
@@ -50,10 +55,21 @@ func (c *Country) Handler(pages Pages) http.Handler {
 	html.HandleFunc("POST /handsets/{number}/messages", h.write)
 	html.HandleFunc("POST /handsets/{number}/clock", h.advance)
 	all := http.NewServeMux()
-	all.Handle("/sandbox/v1/", http.NewCrossOriginProtection().Handler(respond.Routes(c.log, api)))
+	all.Handle("/sandbox/v1/", c.programs(respond.Routes(c.log, api)))
 	all.Handle("/", pages.Protect(respond.Routes(c.log, html)))
 	return respond.Recover(c.log)(all)
 }
+
+// programs is what stands before the control API: bounded headers, x-correlator, and no other site's page.
+func (c *Country) programs(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		respond.Fail(w, r, c.log, errElsewhere)
+	}))
+	return respond.Headers(c.log)(respond.Correlator(c.log)(guard.Handler(next)))
+}
+
+var errElsewhere = fault.New(fault.Forbidden, "CROSS_ORIGIN", "The request came from another site's page.")
 
 // handsetPages are the pages under /handsets.
 type handsetPages struct {
@@ -70,6 +86,7 @@ func parsePages() map[words.Language]*template.Template {
 			"in":      func(t interface{ In(words.Language) string }) string { return t.In(l) },
 			"carrier": func(id string) string { return carrierName(l, id) },
 			"spaced":  spaced,
+			"many":    message.NewPrinter(language.Make(string(l))).Sprint,
 			"day":     func(t time.Time) string { return dayIn(l, t) },
 			"hour":    func(t time.Time) string { return t.In(people.Zone).Format("15:04") },
 			"initial": initial,
@@ -88,6 +105,9 @@ func personOf(s carriers.Subscriber) person { return person{s, s.Person.Document
 
 // Path is the person's phone's address.
 func (p person) Path() string { return pathOf(p.Number) }
+
+// numberOf reads a number from a page's address, where it stands without its plus sign.
+func numberOf(s string) (phone.Number, error) { return phone.Parse("+" + strings.TrimPrefix(s, "+")) }
 
 func pathOf(n phone.Number) string { return "/handsets/" + strings.TrimPrefix(n.E164(), "+") }
 
@@ -201,7 +221,8 @@ type line struct {
 	Day    string
 	Sender string
 	Mine   bool
-	Fresh  bool
+	Fresh  bool // came a short while ago
+	Now    bool // came since this screen last looked
 	At     time.Time
 	Pieces []piece
 }
@@ -230,7 +251,7 @@ func (h *handsetPages) threadOf(n phone.Number, l words.Language) threadView {
 	return v
 }
 
-// version changes whenever the screen would look different.
+// version changes whenever the screen would look different. It begins with the number of texts.
 func version(v threadView) string {
 	last, fresh := int64(0), 0
 	for _, e := range v.Lines {
@@ -263,10 +284,17 @@ func (h *handsetPages) thread(w http.ResponseWriter, r *http.Request) {
 	}
 	l := h.pages.Language(r)
 	v := h.threadOf(number, l)
-	v.Swapped = true
-	if r.URL.Query().Get("seen") == v.Version {
+	seen := r.URL.Query().Get("seen")
+	if seen == v.Version {
 		w.WriteHeader(http.StatusNoContent)
 		return
+	}
+	v.Swapped = true
+	count, _, _ := strings.Cut(seen, "-")
+	if known, err := strconv.Atoi(count); err == nil {
+		for i := max(0, known); i < len(v.Lines); i++ {
+			v.Lines[i].Now = true
+		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := h.templates[l].ExecuteTemplate(w, "thread", v); err != nil {
@@ -295,12 +323,12 @@ func (h *handsetPages) advance(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	by, err := time.ParseDuration(r.PostForm.Get("advance"))
+	by, err := durationOf(r.PostForm.Get("advance"))
 	if err == nil {
 		err = h.Advance(by)
 	}
 	if err != nil {
-		respond.Fail(w, r, h.log, errAdvance)
+		respond.Fail(w, r, h.log, err)
 		return
 	}
 	http.Redirect(w, r, pathOf(number), http.StatusSeeOther)

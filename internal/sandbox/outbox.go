@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"unicode/utf8"
 
+	"untether/internal/fault"
 	"untether/internal/phone"
 	"untether/internal/sandbox/centre"
 )
@@ -13,6 +15,7 @@ import (
 const (
 	sentMax    = 50
 	sendersMax = 10_000
+	textMax    = 500 // characters
 )
 
 // outbox is what handsets sent, for their own screens; the SMS centre forgets it.
@@ -42,6 +45,9 @@ func (o *outbox) of(n phone.Number) []centre.Message {
 
 // send lets a handset write to the short code.
 func (c *Country) send(from phone.Number, text string) (centre.Message, error) {
+	if utf8.RuneCountInString(text) > textMax {
+		return centre.Message{}, fault.Invalidf("text must be at most %d characters.", textMax)
+	}
 	m := centre.Message{From: from.E164(), To: ShortCode, Text: text, At: c.clock.Now()}
 	if err := c.centre.Send(m.From, text); err != nil {
 		return m, err

@@ -28,7 +28,7 @@ type wireEvent struct {
 
 type wireReport struct {
 	Events []wireEvent `json:"events"`
-	AsOf   string      `json:"asOf,omitempty"` // nothing before it is missing
+	AsOf   string      `json:"asOf"` // nothing before it is missing
 }
 
 // report sends the carrier's whole log and then whatever is added, in order, each batch until the hub takes it. Woken with
@@ -74,8 +74,9 @@ func (c *Carrier) send(ctx context.Context, hub *caller.Caller, batch []entry, w
 	for i, e := range batch {
 		report.Events[i] = wireForm(e)
 	}
-	if whole {
-		report.AsOf = wireTime(c.network.clock.Now())
+	report.AsOf = wireTime(c.network.clock.Now())
+	if !whole {
+		report.AsOf = report.Events[len(batch)-1].At
 	}
 	return hub.Post(ctx, "/carrier/v1/events", report, nil)
 }

@@ -23,7 +23,7 @@ type Trail interface {
 	UnsealedAudit(ctx context.Context, max int) ([]Row, error)
 	// AddCheckpoint stores a checkpoint, or tells that another one has its batch. It waits for whoever is just storing one.
 	AddCheckpoint(ctx context.Context, c Checkpoint) (won bool, err error)
-	// SealAudit puts rows that no batch holds into one, and tells how many there were.
+	// SealAudit puts rows that no batch holds into one, and tells how many the batch has then.
 	SealAudit(ctx context.Context, batch int64, seals []Seal) (int, error)
 	// Checkpoints gives up to max checkpoints in order, those after a batch.
 	Checkpoints(ctx context.Context, after int64, max int) ([]Checkpoint, error)

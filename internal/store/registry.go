@@ -106,8 +106,13 @@ func (tx *Tx) MoveMark(ctx context.Context, carrier string, asOf time.Time) erro
 	return err
 }
 
-// EndTenure makes everything open of a tenure void.
+// EndTenure makes everything open of a tenure void. It begins with the row of the number's limits, which a search that is
+// just being accepted holds: what comes after sees that search.
 func (tx *Tx) EndTenure(ctx context.Context, subject, tenureID string, at time.Time) (int, error) {
+	_, err := tx.exec(ctx, `UPDATE number_limits SET id_tries = 0, id_locked_until = 0 WHERE subject = $1`, subject)
+	if err != nil {
+		return 0, err
+	}
 	searches, err := tx.exec(ctx, `UPDATE searches SET status = 'void' WHERE subject = $1 AND tenure = $2 AND status IN ('collecting', 'replying')`,
 		subject, tenureID)
 	if err != nil {
@@ -118,9 +123,6 @@ func (tx *Tx) EndTenure(ctx context.Context, subject, tenureID string, at time.T
 	if err != nil {
 		return 0, err
 	}
-	if _, err = tx.exec(ctx, `UPDATE codes SET status = 'void' WHERE subject = $1 AND issued_at <= $2`, subject, micros(at)); err != nil {
-		return 0, err
-	}
-	_, err = tx.exec(ctx, `UPDATE number_limits SET id_tries = 0, id_locked_until = 0 WHERE subject = $1`, subject)
+	_, err = tx.exec(ctx, `UPDATE codes SET status = 'void' WHERE subject = $1 AND issued_at <= $2`, subject, micros(at))
 	return int(searches), err
 }

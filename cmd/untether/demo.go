@@ -43,7 +43,7 @@ func runDemo(c *cobra.Command, args demoArgs) error {
 		return wrongUsage(err)
 	}
 	if err != nil {
-		return withAdvice(err, "another program has it; end that one, or take any free port with --listen 127.0.0.1:0")
+		return orStopped(c.Context(), withAdvice(err, "another program has it; end that one, or take any free port with --listen 127.0.0.1:0"))
 	}
 	out := c.OutOrStdout()
 	_, _ = fmt.Fprint(out, welcome(d, args.dir, styleOf(out)))

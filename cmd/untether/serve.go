@@ -49,7 +49,7 @@ func serve(c *cobra.Command, path string) error {
 	}
 	h, err := hub.Open(c.Context(), o)
 	if err != nil {
-		return withAdvice(err, "another program has it; end that one, or change listen or opsListen")
+		return orStopped(c.Context(), withAdvice(err, "another program has it; end that one, or change listen or opsListen"))
 	}
 	o.Log.Info("serving; stop with Ctrl-C", "url", h.URL(), "ops", h.OpsURL(), "version", version())
 	err = h.Run(c.Context())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,10 +63,19 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		return saidAlready(usage)
 	}
 	text := fmt.Sprintf("there is no command %q", args[0])
+	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return wrongUsage(errors.New(text))
+}
+
+// orStopped takes an error for done when somebody asked to stop before everything was ready.
+func orStopped(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // noArguments refuses what stands beside the flags.

@@ -256,10 +256,8 @@ func (f *file) logger(g *gather) *slog.Logger {
 var shortCodeForm = regexp.MustCompile(`^[0-9]{3,15}$`)
 
 func (f *file) addresses(g *gather) {
-	for name, address := range map[string]string{"listen": f.Listen, "opsListen": f.OpsListen} {
-		if _, _, err := net.SplitHostPort(address); err != nil && (address != "" || name == "listen") {
-			g.addf("%s must be an address and a port, such as 127.0.0.1:8080", name)
-		}
+	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
+		g.addf("listen must be an address and a port, such as 127.0.0.1:8080")
 	}
 	if f.OpsListen != "" && !loopback(f.OpsListen) {
 		g.addf("opsListen must be a loopback address: it has no log-in of its own; let your collector run here, or tunnel to it")

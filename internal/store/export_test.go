@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"maps"
 	"slices"
 )
@@ -20,4 +21,10 @@ func RetentionTables() []string {
 		tables = append(tables, p.tables...)
 	}
 	return tables
+}
+
+// Exec runs a statement in the transaction, whatever it does there.
+func (tx *Tx) Exec(ctx context.Context, query string) error {
+	_, err := tx.exec(ctx, query)
+	return err
 }

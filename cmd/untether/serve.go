@@ -45,7 +45,7 @@ nothing is lost. It brings the database's tables up to date by itself. deploy/un
 func serve(c *cobra.Command, path string) error {
 	o, err := hub.LoadConfig(path)
 	if err != nil {
-		return wrongUsage(fmt.Errorf("%w\nSee deploy/untether.example.yaml and docs/guides/serve.md.", err))
+		return wrongUsage(fmt.Errorf("%w\nsee deploy/untether.example.yaml and docs/guides/serve.md", err))
 	}
 	h, err := hub.Open(c.Context(), o)
 	if err != nil {

@@ -119,6 +119,26 @@ func (p *postgresConn) sound() error {
 }
 
 func (p *postgresConn) each(ctx context.Context, query string, n int, args func(int) []any, scan func(int, scanner) error) error {
+	return p.batch(ctx, query, n, args, func(results pgx.BatchResults) error { return drain(results, n, scan) })
+}
+
+func (p *postgresConn) changes(ctx context.Context, query string, n int, args func(int) []any) ([]int64, error) {
+	changed := make([]int64, n)
+	err := p.batch(ctx, query, n, args, func(results pgx.BatchResults) error {
+		for i := range n {
+			tag, err := results.Exec()
+			if err != nil {
+				return err
+			}
+			changed[i] = tag.RowsAffected()
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// batch sends one statement with n sets of arguments in one round trip.
+func (p *postgresConn) batch(ctx context.Context, query string, n int, args func(int) []any, take func(pgx.BatchResults) error) error {
 	if n == 0 {
 		return nil
 	}
@@ -128,7 +148,7 @@ func (p *postgresConn) each(ctx context.Context, query string, n int, args func(
 	}
 	return p.c.Raw(func(driverConn any) error {
 		results := driverConn.(*stdlib.Conn).Conn().SendBatch(ctx, batch)
-		err := drain(results, n, scan)
+		err := take(results)
 		return errors.Join(err, results.Close())
 	})
 }

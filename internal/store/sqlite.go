@@ -267,6 +267,10 @@ func (p *preparedConn) each(ctx context.Context, query string, n int, args func(
 	return loop(ctx, p, query, n, args, scan)
 }
 
+func (p *preparedConn) changes(ctx context.Context, query string, n int, args func(int) []any) ([]int64, error) {
+	return loopChanges(ctx, p, query, n, args)
+}
+
 func (p *preparedConn) close() error {
 	for _, s := range p.statements {
 		s.Close()
@@ -291,6 +295,21 @@ func (p *plainConn) query(ctx context.Context, query string, args ...any) (*sql.
 
 func (p *plainConn) each(ctx context.Context, query string, n int, args func(int) []any, scan func(int, scanner) error) error {
 	return loop(ctx, p, query, n, args, scan)
+}
+
+func (p *plainConn) changes(ctx context.Context, query string, n int, args func(int) []any) ([]int64, error) {
+	return loopChanges(ctx, p, query, n, args)
+}
+
+// loopChanges is changes for a database in the same process.
+func loopChanges(ctx context.Context, c conn, query string, n int, args func(int) []any) (changed []int64, err error) {
+	changed = make([]int64, n)
+	for i := range n {
+		if changed[i], err = c.exec(ctx, query, args(i)...); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
 }
 
 // loop is each for a database in the same process, where a statement costs no round trip.

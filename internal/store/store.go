@@ -43,6 +43,8 @@ type conn interface {
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	// each runs one statement for n sets of arguments, in order; scan, when given, gets every row it returns.
 	each(ctx context.Context, query string, n int, args func(i int) []any, scan func(i int, row scanner) error) error
+	// changes is each for a statement that returns no rows; it gives how many rows every set of arguments changed.
+	changes(ctx context.Context, query string, n int, args func(i int) []any) ([]int64, error)
 }
 
 type scanner interface{ Scan(dest ...any) error }

@@ -49,15 +49,16 @@ func (tx *Tx) LeaseWork(ctx context.Context, lane string, now, until time.Time, 
 // FinishWork gives open items their outcome; one that is not open any more keeps what it has.
 func (tx *Tx) FinishWork(ctx context.Context, at time.Time, results []work.Result) ([]work.State, error) {
 	was := make([]work.State, len(results))
-	err := tx.each(ctx, `UPDATE work SET state = $1, outcome = $2, done_at = $3
-		WHERE subject = $4 AND ref = $5 AND lane = $6 AND state = 'open' RETURNING 1`, len(results), func(i int) []any {
+	changed, err := tx.changes(ctx, `UPDATE work SET state = $1, outcome = $2, done_at = $3
+		WHERE subject = $4 AND ref = $5 AND lane = $6 AND state = 'open'`, len(results), func(i int) []any {
 		r := results[i]
 		return []any{string(r.State), r.Outcome, micros(at), r.Subject, r.Ref, r.Lane}
-	}, func(i int, row scanner) error {
-		var one int
-		was[i] = work.Open
-		return row.Scan(&one)
 	})
+	for i, n := range changed {
+		if n > 0 {
+			was[i] = work.Open
+		}
+	}
 	if err != nil || !slices.Contains(was, "") {
 		return was, err
 	}

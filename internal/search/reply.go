@@ -9,6 +9,7 @@ import (
 
 	"untether/internal/audit"
 	"untether/internal/catalog"
+	"untether/internal/clock"
 	"untether/internal/phone"
 	"untether/internal/texts"
 	"untether/internal/words"
@@ -96,6 +97,7 @@ func (s *Service) Run(ctx context.Context, log *slog.Logger) error {
 		if await(ctx, s.Clock, next, s.closer.listen()) != nil {
 			return nil
 		}
+		clock.Wait(ctx, s.Clock, s.Clock.Now().Add(gatherFor)) // the other apps' answers come at about the same time
 	}
 	return nil
 }

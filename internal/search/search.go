@@ -242,15 +242,20 @@ func (s *Service) accept(ctx context.Context, ch verification.Channel, p verific
 	got := fresh
 	err = s.Store.Search(ctx, func(ctx context.Context, tx Tx) error {
 		got = fresh
+		// The lock on the number's limits makes two requests at once find each other's search.
+		limits, err := tx.LockLimits(ctx, fresh.Subject, now)
+		if err != nil {
+			return err
+		}
 		running, err := s.running(ctx, tx, fresh, now)
 		if err != nil {
 			return err
 		}
 		if running != nil {
 			got = *running
-			return s.Verifier.Matched(ctx, tx, p, running.ID, now)
+			return s.Verifier.Matched(ctx, tx, p, limits, running.ID)
 		}
-		if err := s.Verifier.Matched(ctx, tx, p, fresh.ID, now); err != nil {
+		if err := s.Verifier.Matched(ctx, tx, p, limits, fresh.ID); err != nil {
 			return err
 		}
 		if err := tx.AddSearch(ctx, fresh); err != nil {
@@ -279,10 +284,6 @@ func (s *Service) running(ctx context.Context, tx Tx, fresh Search, now time.Tim
 	}
 	if ended { // the carrier's own events say so: its answer is older than they are
 		return nil, ErrIdentity
-	}
-	// The lock on the number's limits makes two requests at once find each other's search.
-	if _, err := tx.LockLimits(ctx, fresh.Subject, now); err != nil {
-		return nil, err
 	}
 	last, ok, err := tx.LatestSearch(ctx, fresh.Subject, fresh.Tenure)
 	if err != nil || !ok || last.Status == Void {

@@ -19,12 +19,13 @@ const KindCount = "count"
 
 // Limits of the app protocol.
 const (
-	LeaseMax    = 1000             // tasks in one lease, results in one answer
-	LeaseWait   = 20 * time.Second // how long an empty lease may wait
-	countMax    = 10_000           // more accounts than this at one number in one app is nonsense
-	lookEvery   = 5 * time.Second  // for tasks that another replica put into a lane
-	handleMax   = 128              // characters of a task's id
-	detailRefs  = 200              // refs named in one audit entry
+	LeaseMax    = 1000                  // tasks in one lease, results in one answer
+	LeaseWait   = 20 * time.Second      // how long an empty lease may wait
+	countMax    = 10_000                // more accounts than this at one number in one app is nonsense
+	lookEvery   = 5 * time.Second       // for tasks that another replica put into a lane
+	gatherFor   = 20 * time.Millisecond // how long the first of many is held, so that one transaction serves them all
+	handleMax   = 128                   // characters of a task's id
+	detailRefs  = 200                   // refs named in one audit entry
 	taskContext = "task/"
 )
 
@@ -100,7 +101,11 @@ func (s *Service) waitForTasks(ctx context.Context, bell <-chan struct{}, until 
 	if until.Before(look) {
 		look = until
 	}
-	return await(ctx, s.Clock, look, bell) == nil
+	if await(ctx, s.Clock, look, bell) != nil {
+		return false
+	}
+	clock.Wait(ctx, s.Clock, s.Clock.Now().Add(gatherFor))
+	return true
 }
 
 // await returns at the bell or at the instant, with an error only when ctx ends.

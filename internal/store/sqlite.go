@@ -69,7 +69,7 @@ func sqliteAddress(path, mode string) string {
 	q := url.Values{"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(memory)"},
 		"mode": {mode}}
 	if mode != "ro" {
-		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)")
+		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(8000)") // pages; hot ones are written back once for many changes
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }

@@ -135,10 +135,12 @@ func (v *Verifier) Issue(ctx context.Context, channel Channel, n phone.Number, l
 		if err != nil {
 			return err
 		}
-		first, repeated, err := tx.FindCode(ctx, c.ID)
-		if err != nil || repeated {
-			c.ExpiresAt = first.ExpiresAt
-			return err
+		if key != "" {
+			first, repeated, err := tx.FindCode(ctx, c.ID)
+			if err != nil || repeated {
+				c.ExpiresAt = first.ExpiresAt
+				return err
+			}
 		}
 		return v.issue(ctx, tx, channel, c, limits, item)
 	})
@@ -334,11 +336,8 @@ func (v *Verifier) settle(ctx context.Context, p Proof, action string, change fu
 }
 
 // Matched ends the identity try well and uses the code up for a search, inside the transaction that stores the search.
-func (v *Verifier) Matched(ctx context.Context, tx Tx, p Proof, search string, now time.Time) error {
-	limits, err := tx.LockLimits(ctx, p.Code.Subject, now)
-	if err != nil {
-		return err
-	}
+// limits are what LockLimits gave in it.
+func (v *Verifier) Matched(ctx context.Context, tx Tx, p Proof, limits Limits, search string) error {
 	code, ok, err := tx.FindCode(ctx, p.Code.ID)
 	if err != nil {
 		return err

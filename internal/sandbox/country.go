@@ -167,11 +167,11 @@ type Sample struct {
 	IDLast6     string
 }
 
-// Sample gives the country's richest example, or whoever holds that number now.
+// Sample gives the country's richest example, or whoever holds that number now; when nobody does, somebody else.
 func (c *Country) Sample() Sample {
 	s, ok := c.carriers.Subscriber(c.sample)
-	if !ok {
-		s = c.carriers.Subscribers()[0]
+	if all := c.carriers.Subscribers(); !ok && len(all) > 0 {
+		s = all[0]
 	}
 	return Sample{s.Person.Name, s.Number.E164(), s.Person.Document.LastSix().Reveal()}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -202,11 +203,7 @@ func (h *hub) takeEvents(w http.ResponseWriter, r *http.Request) {
 func (h *hub) lease(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	given := h.tasks[client(r)]
-	h.tasks[client(r)] = nil
-	if given == nil {
-		given = []map[string]any{}
-	}
+	given := append([]map[string]any{}, h.tasks[client(r)]...) // offered until answered, as after a lease that ran out
 	_ = json.NewEncoder(w).Encode(map[string]any{"tasks": given})
 }
 
@@ -216,7 +213,15 @@ func (h *hub) takeResults(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewDecoder(r.Body).Decode(&sent)
 	var receipts []map[string]any
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, result := range sent.Results {
+		open := h.tasks[client(r)]
+		i := slices.IndexFunc(open, func(task map[string]any) bool { return task["id"] == result["id"] })
+		if i < 0 {
+			continue
+		}
+		h.tasks[client(r)] = slices.Delete(open, i, i+1)
 		receipts = append(receipts, map[string]any{"id": result["id"], "accepted": true})
 		result["client"] = client(r)
 		h.results <- result

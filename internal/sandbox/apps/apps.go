@@ -51,7 +51,7 @@ type App struct {
 
 	mu        sync.Mutex
 	behaviour Behaviour
-	changed   chan struct{} // closed when the behaviour changes
+	present   *shift // nil while none runs
 }
 
 // ErrNoApp is for an app that is not in the catalogue.
@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Apps, error) {
 			return nil, err
 		}
 		log := o.Log.With("app", entry.ID)
-		apps.all = append(apps.all, &App{App: entry, database: d, clock: o.Clock, log: log, behaviour: Normal, changed: make(chan struct{}),
+		apps.all = append(apps.all, &App{App: entry, database: d, clock: o.Clock, log: log, behaviour: Normal,
 			sender: newSender(fmt.Sprintf("1069%04d", i+1), o.SMS(entry.ID), o.Clock, log)})
 	}
 	return apps, nil

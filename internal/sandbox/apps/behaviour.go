@@ -26,7 +26,13 @@ const SlowDelay = 20 * time.Second
 
 var errBehaviour = fault.Invalidf("behaviour must be normal, slow, down or garbage.")
 
-// SetBehaviour changes how the app behaves from now on.
+// shift is one stretch of a behaviour that runs: until it is called off, and until it has ended.
+type shift struct {
+	callOff context.CancelFunc
+	ended   chan struct{}
+}
+
+// SetBehaviour changes how the app behaves, and returns when nothing behaves as before any more.
 func (a *App) SetBehaviour(b Behaviour) error {
 	switch b {
 	case Normal, Slow, Down, Garbage:
@@ -34,46 +40,41 @@ func (a *App) SetBehaviour(b Behaviour) error {
 		return errBehaviour
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if b != a.behaviour {
-		a.behaviour = b
-		close(a.changed)
-		a.changed = make(chan struct{})
+	same, present := b == a.behaviour, a.present
+	a.behaviour = b
+	a.mu.Unlock()
+	if !same && present != nil {
+		present.callOff()
+		<-present.ended
 	}
 	return nil
 }
 
 // Behaviour tells how the app behaves now.
 func (a *App) Behaviour() Behaviour {
-	b, _ := a.behaving()
-	return b
-}
-
-func (a *App) behaving() (Behaviour, <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.behaviour, a.changed
+	return a.behaviour
 }
 
-// serve runs what the behaviour asks for, until it changes, and again.
+// serve runs what the behaviour asks for, until it is called off, and again.
 func (a *App) serve(ctx context.Context, hub string, credential caller.Credential) {
 	for ctx.Err() == nil {
-		behaviour, changed := a.behaving()
-		inner, stop := context.WithCancel(ctx)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			a.behave(inner, behaviour, hub, credential)
-		}()
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		}
-		stop()
-		<-ended
+		inner, callOff := context.WithCancel(ctx)
+		a.mu.Lock()
+		present, behaviour := &shift{callOff, make(chan struct{})}, a.behaviour
+		a.present = present
+		a.mu.Unlock()
+		a.behave(inner, behaviour, hub, credential)
+		callOff()
+		a.mu.Lock()
+		a.present = nil
+		a.mu.Unlock()
+		close(present.ended)
 	}
 }
 
+// behave returns when ctx has ended, also where there is nothing to do.
 func (a *App) behave(ctx context.Context, b Behaviour, hub string, credential caller.Credential) {
 	switch b {
 	case Normal:
@@ -83,6 +84,7 @@ func (a *App) behave(ctx context.Context, b Behaviour, hub string, credential ca
 	case Garbage:
 		a.babble(ctx, caller.New(hub, credential, a.clock))
 	}
+	<-ctx.Done()
 }
 
 func (a *App) connect(ctx context.Context, d connector.Database, hub string, credential caller.Credential) {

@@ -13,17 +13,21 @@ import (
 	"untether/internal/tenure"
 )
 
-const identityBytesMax = 4 << 10
+const (
+	identityBytesMax = 4 << 10
+	tenureIDMax      = 64 // bytes
+)
 
 var (
-	errWho  = fault.New(fault.Unauthenticated, "UNAUTHENTICATED", "Authorization must be Bearer with the secret agreed with this carrier.")
-	errDown = fault.New(fault.Unavailable, "CARRIER_DOWN", "The carrier's identity service is down.").After(30 * time.Second)
+	errWho      = fault.New(fault.Unauthenticated, "UNAUTHENTICATED", "Authorization must be Bearer with the secret agreed with this carrier.")
+	errTenureID = fault.Invalidf("tenureId must be 1 to %d characters.", tenureIDMax)
+	errDown     = fault.New(fault.Unavailable, "CARRIER_DOWN", "The carrier's identity service is down.").After(30 * time.Second)
 )
 
 type identityQuestion struct {
-	PhoneNumber string `json:"phoneNumber"`
-	IDLast6     string `json:"idLast6"`
-	TenureID    string `json:"tenureId,omitempty"` // of an ended tenure; empty asks about the present one
+	PhoneNumber string  `json:"phoneNumber"`
+	IDLast6     string  `json:"idLast6"`
+	TenureID    *string `json:"tenureId,omitempty"` // of a tenure that may have ended; missing: the present one
 }
 
 type identityAnswer struct {
@@ -43,7 +47,9 @@ func (c *Carrier) handler() http.Handler {
 		}
 		respond.JSON(w, http.StatusOK, answer)
 	})
-	return respond.Recover(c.network.log)(respond.HostCheck(c.network.log, c.address)(respond.Routes(c.network.log, mux)))
+	log := c.network.log
+	handler := respond.Correlator(log)(respond.HostCheck(log, c.address)(respond.Routes(log, mux)))
+	return respond.Recover(log)(respond.Headers(log)(handler))
 }
 
 func (c *Carrier) identity(w http.ResponseWriter, r *http.Request) (identityAnswer, error) {
@@ -66,7 +72,13 @@ func (c *Carrier) identity(w http.ResponseWriter, r *http.Request) (identityAnsw
 	if err != nil {
 		return identityAnswer{}, err
 	}
-	return c.match(number, lastSix, q.TenureID), nil
+	if q.TenureID == nil {
+		return c.match(number, lastSix, ""), nil
+	}
+	if n := len(*q.TenureID); n == 0 || n > tenureIDMax {
+		return identityAnswer{}, errTenureID
+	}
+	return c.match(number, lastSix, *q.TenureID), nil
 }
 
 // match confirms a holder of a number that this carrier serves, or served last. Everything else is a plain no.

@@ -99,12 +99,11 @@ func (m *maker) line(holder int, state tenure.State) {
 		end = m.daysAgo(released, freezeDays+1, 300)
 	}
 	start := h.begin(holder, end)
-	id := h.held(holder, start)
-	switch {
-	case state != tenure.InService:
-		h.add(tenure.Cancelled, end, id)
-	default:
+	id := h.held(holder)
+	if state == tenure.InService {
 		h.happenings(id, start)
+	} else {
+		h.add(tenure.Cancelled, end, id)
 	}
 	h.before(start, id)
 	slices.SortStableFunc(l.Events, func(a, b tenure.Event) int { return a.At.Compare(b.At) })
@@ -150,7 +149,7 @@ func (h history) add(t tenure.Type, at time.Time, id string) *tenure.Event {
 }
 
 // held names a tenure and its holder. How it began is for the caller to say.
-func (h history) held(holder int, _ time.Time) string {
+func (h history) held(holder int) string {
 	h.tenures++
 	id := fmt.Sprintf("%s-%08d", h.carrier.ID[:1]+"t", h.tenures)
 	h.line.Holders[id] = holder
@@ -174,7 +173,7 @@ func (h history) before(start time.Time, id string) {
 		return
 	}
 	formerStart := h.begin(former, end)
-	formerID := h.held(former, formerStart)
+	formerID := h.held(former)
 	if handedOver {
 		h.add(tenure.Transferred, start, id)
 	} else {

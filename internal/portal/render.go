@@ -56,6 +56,7 @@ type view struct {
 	Stylesheet []string
 	Refresh    int // seconds; 0 for never; only where scripts are off
 	Wide       bool
+	ShowSample bool // the notice's made-up person, on the pages that ask for what is known of them
 	Content    any
 
 	Language words.Language // the rest is filled in by render

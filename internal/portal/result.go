@@ -20,7 +20,9 @@ type result struct {
 	Poll     int // seconds between two looks
 
 	All         []row // every app, in order
-	Bound       []row // those where something was found
+	Own         []row // those that hold accounts of the person's own
+	Before      []row // those that hold accounts left by a previous holder
+	Unclear     []row // those that hold accounts without a date
 	Clean       []row // those where nothing was found
 	Silent      []row // those that did not answer, or not in a way that can be believed
 	Answered    int
@@ -69,19 +71,30 @@ func (p *Portal) resultOf(report search.Report, lang words.Language) result {
 
 func (v *result) add(r row) {
 	v.All = append(v.All, r)
-	switch {
-	case !r.isAnswered():
+	if !r.isAnswered() {
 		v.Silent = append(v.Silent, r)
 		return
-	case r.Total() > 0:
-		v.Bound = append(v.Bound, r)
-	default:
-		v.Clean = append(v.Clean, r)
 	}
+	v.sort(r)
 	v.Answered++
 	v.Accounts += r.Accounts
 	v.Left += r.Left
 	v.Undated += r.Undated
+}
+
+// sort puts an answer into the lists where it is looked for: one app may hold accounts of several kinds.
+func (v *result) sort(r row) {
+	for _, list := range []struct {
+		count int
+		rows  *[]row
+	}{{r.Accounts, &v.Own}, {r.Left, &v.Before}, {r.Undated, &v.Unclear}} {
+		if list.count > 0 {
+			*list.rows = append(*list.rows, r)
+		}
+	}
+	if r.Total() == 0 {
+		v.Clean = append(v.Clean, r)
+	}
 }
 
 // rowOf names an app; one that left the catalogue since is shown by its id.

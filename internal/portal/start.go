@@ -35,7 +35,7 @@ func (p *Portal) renderHome(w http.ResponseWriter, r *http.Request, status int, 
 	if c, err := r.Cookie(lastCookie); err == nil && searchID.MatchString(c.Value) {
 		f.LastSearch = c.Value
 	}
-	p.render(w, r, status, "home", view{Title: p.titleOf("home.title", lang, f.Problem), Here: "/", Content: f, Wide: true})
+	p.render(w, r, status, "home", view{Title: p.titleOf("home.title", lang, f.Problem), Here: "/", Content: f, Wide: true, ShowSample: true})
 }
 
 // titleOf says first when something is wrong: a screen reader reads the title first.
@@ -139,8 +139,9 @@ func (p *Portal) renderVerify(w http.ResponseWriter, r *http.Request, s step, wr
 	lang := p.Language(r)
 	expires := time.Unix(s.ExpiresAt, 0)
 	p.render(w, r, wrong.Status, "verify", view{
-		Title: p.titleOf("verify.title", lang, wrong),
-		Here:  "/verify",
+		Title:      p.titleOf("verify.title", lang, wrong),
+		Here:       "/verify",
+		ShowSample: true,
 		Content: identityForm{
 			Number: maskedForPeople(s.number()), ValidUntil: words.Clock(expires, p.Place),
 			Expired: !p.Clock.Now().Before(expires), Problem: wrong, Resend: p.resendOf(s, lang),

@@ -28,7 +28,7 @@ import (
 var pageFiles embed.FS
 
 const (
-	shownMax     = 60
+	shownMax     = 40
 	formBytesMax = 8 << 10
 	stylesheet   = "/handsets/handsets.css"
 	freshFor     = 90 * time.Second // how long a text counts as new on its screen

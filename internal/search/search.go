@@ -242,7 +242,8 @@ func (s *Service) accept(ctx context.Context, ch verification.Channel, p verific
 	got := fresh
 	err = s.Store.Search(ctx, func(ctx context.Context, tx Tx) error {
 		got = fresh
-		// The lock on the number's limits makes two requests at once find each other's search.
+		// The lock on the number's limits makes two requests at once find each other's search, and the end of a tenure wait
+		// for a search of it. So it comes first.
 		limits, err := tx.LockLimits(ctx, fresh.Subject, now)
 		if err != nil {
 			return err
@@ -266,7 +267,10 @@ func (s *Service) accept(ctx context.Context, ch verification.Channel, p verific
 		}
 		return tx.AddAudit(ctx, audit.Entry{At: now, Actor: "channel:" + ch.ID, Action: "search.accepted", Subject: fresh.Subject, Ref: fresh.ID})
 	})
-	if err != nil {
+	if err != nil { // Matched was undone with the rest, so the identity try is still reserved
+		if back := s.Verifier.Unanswered(context.WithoutCancel(ctx), p); back != nil {
+			return Started{}, back
+		}
 		return Started{}, err
 	}
 	if got.ID == fresh.ID {

@@ -21,6 +21,7 @@ const (
 	lockedFor         = 24 * time.Hour
 	idTriesMax        = 3
 	idLockedFor       = 24 * time.Hour
+	idTryMost         = time.Minute // longer than a carrier is waited for
 )
 
 // windows bound how many codes go to one number.
@@ -73,10 +74,13 @@ func (l *Limits) reserveIDTry(now time.Time) (wait time.Duration) {
 	if wait := l.IDLockedUntil.Sub(now); wait > 0 {
 		return wait
 	}
-	if l.IDTries >= idTriesMax { // the last ones are still under way
-		return time.Minute
+	if l.IDTries >= idTriesMax { // nobody ended them, and nobody will: their process died
+		l.IDTries = 0
 	}
 	l.IDTries++
+	if l.IDTries == idTriesMax { // until the last ones are ended
+		l.IDLockedUntil = now.Add(idTryMost)
+	}
 	return 0
 }
 
@@ -88,7 +92,12 @@ func (l *Limits) idMismatch(now time.Time) {
 }
 
 // idUnanswered gives back the try that was reserved: the carrier did not say yes or no.
-func (l *Limits) idUnanswered() { l.IDTries = max(l.IDTries-1, 0) }
+func (l *Limits) idUnanswered() {
+	if l.IDTries >= idTriesMax {
+		l.IDLockedUntil = time.Time{}
+	}
+	l.IDTries = max(l.IDTries-1, 0)
+}
 
 // idMatch forgets the tries.
 func (l *Limits) idMatch() { l.IDTries, l.IDLockedUntil = 0, time.Time{} }

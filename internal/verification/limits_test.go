@@ -129,7 +129,8 @@ func TestFailuresInARow(t *testing.T) {
 	}
 }
 
-// Each letter is what happens to an identity try: r reserve, m mismatch, u unanswered, y match, D a day passes.
+// Each letter is what happens to an identity try: r reserve, m mismatch, u unanswered, y match, M a minute
+// passes, D a day passes.
 func TestIDTries(t *testing.T) {
 	tests := map[string]struct {
 		events string
@@ -147,6 +148,8 @@ func TestIDTries(t *testing.T) {
 		"a match forgets":                 {"rmrmryrmrm", 0},
 		"three under way":                 {"rrr", time.Minute},
 		"three under way, one unanswered": {"rrru", 0},
+		"three that nobody ended":         {"rrrM", 0},
+		"and three more, all wrong":       {"rrrMrmrmrm", 24 * time.Hour},
 		"three in parallel, all wrong":    {"rrrmmm", 24 * time.Hour},
 		"parallel ones after a lock":      {"rrrmmmDr", 0},
 	}
@@ -166,6 +169,8 @@ func TestIDTries(t *testing.T) {
 					l.idUnanswered()
 				case 'y':
 					l.idMatch()
+				case 'M':
+					now = now.Add(time.Minute)
 				case 'D':
 					now = now.Add(24 * time.Hour)
 				}

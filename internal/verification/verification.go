@@ -239,15 +239,20 @@ func (v *Verifier) Try(ctx context.Context, channel Channel, codeID, digits stri
 			return ErrTooMany.After(wait)
 		}
 		proof.Code, refused = judge(&code, &limits, v.Keys.Hash("code", code.ID, digits), now)
-		if refused != nil && fault.Is(refused, ErrCode.Code) {
-			if err := spend(ctx, tx, "guesses/"+channel.ID, channel.Guesses, now); err != nil {
-				return err
-			}
-		}
 		if err := tx.SaveCode(ctx, code); err != nil {
 			return err
 		}
-		return tx.SaveLimits(ctx, limits)
+		if err := tx.SaveLimits(ctx, limits); err != nil {
+			return err
+		}
+		if !fault.Is(refused, ErrCode.Code) {
+			return nil
+		}
+		wait, err := tx.SpendBudget(ctx, "guesses/"+channel.ID, channel.Guesses, now)
+		if wait > 0 { // the try counts all the same: undone, it would be a free guess
+			refused = ErrTooMany.After(wait)
+		}
+		return err
 	})
 	if err != nil {
 		return Proof{}, err

@@ -133,10 +133,19 @@ const (
 	idLocked = "IDENTITY_LOCKED"
 )
 
+// use is Matched in a transaction that has locked the limits, as its callers do.
+func (d *desk) use(ctx context.Context, tx search.Tx, p verification.Proof, id string) error {
+	limits, err := tx.LockLimits(ctx, p.Code.Subject, d.clock.Now())
+	if err != nil {
+		return err
+	}
+	return d.Matched(ctx, tx, p, limits, id)
+}
+
 // matched uses a proof up for a search.
 func (d *desk) matched(p verification.Proof, id string) {
 	d.t.Helper()
-	err := d.db.Search(ctx, func(ctx context.Context, tx search.Tx) error { return d.Matched(ctx, tx, p, id, d.clock.Now()) })
+	err := d.db.Search(ctx, func(ctx context.Context, tx search.Tx) error { return d.use(ctx, tx, p, id) })
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -362,6 +371,21 @@ func TestAChannelsBudget(t *testing.T) {
 	})
 }
 
+// A channel whose budget of guesses is spent: every guess still counts, so that a spent budget is no free one.
+func TestASpentBudgetOfGuessesCountsThem(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		narrow := portal
+		narrow.ID, narrow.Guesses = "narrow", verification.Rate{Count: 1, Per: time.Hour, Burst: 1}
+		id, digits := d.issue()
+		for i := range 5 {
+			_, err := d.Try(ctx, narrow, id, wrong(digits))
+			d.want(err, map[bool]string{true: refused, false: tooMany}[i == 0])
+		}
+		_, err := d.try(id, digits)
+		d.want(err, refused)
+	})
+}
+
 // The same key for the same number in the same channel gives the first ticket and sends nothing.
 func TestRepeatedRequest(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
@@ -435,7 +459,7 @@ func TestAVoidCodeIsNotMatched(t *testing.T) {
 			return tx.SaveCode(ctx, c)
 		})
 		d.want(err, "")
-		err = d.db.Search(ctx, func(ctx context.Context, tx search.Tx) error { return d.Matched(ctx, tx, p, "x", d.clock.Now()) })
+		err = d.db.Search(ctx, func(ctx context.Context, tx search.Tx) error { return d.use(ctx, tx, p, "x") })
 		d.want(err, refused)
 		_, err = d.try(id, digits)
 		d.want(err, refused)

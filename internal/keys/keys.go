@@ -84,7 +84,7 @@ func LoadOrCreate(path string) (ring *Ring, created bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		root := Generate()
-		if err := os.WriteFile(path, []byte(hex.EncodeToString(root)+"\n"), 0o600); err != nil {
+		if err := write(path, hex.EncodeToString(root)+"\n"); err != nil {
 			return nil, false, fmt.Errorf("the root key cannot be written: %w", err)
 		}
 		ring, err = New(root)
@@ -106,6 +106,16 @@ func LoadOrCreate(path string) (ring *Ring, created bool, err error) {
 	}
 	ring, err = New(root)
 	return ring, false, err
+}
+
+// write makes a file that was not there and is on the disk when it returns.
+func write(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // Subject is the keyed hash under which everything about a number is stored: 22 characters.

@@ -362,13 +362,13 @@ func TestReceiveParts(t *testing.T) {
 				t.Errorf("receipt %d: known %v", i, got[i].Known)
 			}
 		}
-		if got[0].Key != it.Key || got[0].Kind != texts.KindReply || got[0].Attempts != 1 || !got[0].Deadline.Equal(it.Deadline) {
+		if got[0].Key != it.Key || got[0].Attempts != 1 || !got[0].Deadline.Equal(it.Deadline) {
 			t.Errorf("got %+v", got[0])
 		}
-		if !got[3].Deadline.IsZero() || got[3].Kind != "" {
+		if !got[3].Deadline.IsZero() || got[3].Attempts != 0 {
 			t.Errorf("a text that is gone: %+v", got[3])
 		}
-		if got := receive(t, db, texts.Receipt{MessageID: "2", Final: true, Status: "UNDELIV", At: start}); got[0].Known {
+		if got := receive(t, db, texts.Receipt{MessageID: "2", Final: true, Status: "UNDELIV", At: start}); !got[0].Known || !got[0].Repeated {
 			t.Error("a second last word was taken")
 		}
 		var status string

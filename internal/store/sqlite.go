@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"sync"
 
@@ -40,6 +41,12 @@ type job struct {
 const groupMax = 128
 
 func openSQLite(ctx context.Context, path string) (*sqliteDriver, error) {
+	// SQLite would let the umask decide who may read the file; its companions follow it.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
 	writing, err := sql.Open("sqlite", sqliteAddress(path, "rwc"))
 	if err != nil {
 		return nil, err

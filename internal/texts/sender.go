@@ -24,15 +24,17 @@ type Part struct {
 	Subject  string
 	Ref      string
 	Index    int
+	Attempt  int // of the text, from 1
 	SentAt   time.Time
 }
 
 // Received is what became of a receipt.
 type Received struct {
-	Known bool // the part is one of ours
+	Known    bool // the part is one of ours
+	Repeated bool // its last word was known before: this one changed nothing
 	work.Key
-	Kind     string
-	Attempts int
+	Attempt  int // in which the part was sent
+	Attempts int // of the text so far
 	Deadline time.Time
 }
 
@@ -286,7 +288,7 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 			postponed[wait] = append(postponed[wait], o.item.Key)
 		}
 		for i, id := range o.parts {
-			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, SentAt: now})
+			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, Attempt: o.item.Attempts, SentAt: now})
 		}
 		s.count(o)
 	}
@@ -401,6 +403,7 @@ func (s *Sender) receive(ctx context.Context, batch []waiting) (unknown []waitin
 			unknown = append(unknown, waiting{batch[i].Receipt, batch[i].tries + 1})
 		case !r.Known:
 			s.counts.UnknownReceipts.Add(1)
+		case r.Repeated:
 		case batch[i].Final && batch[i].Delivered:
 			s.counts.Delivered.Add(1)
 		case batch[i].Final:
@@ -410,12 +413,14 @@ func (s *Sender) receive(ctx context.Context, batch []waiting) (unknown []waitin
 	return unknown, nil
 }
 
-// resend makes the texts due again that a receipt calls failed, while there is time.
+// resend makes the texts due again that a receipt calls failed, while there is time. A receipt of an earlier sending changes
+// nothing: the text was sent again since.
 func (s *Sender) resend(ctx context.Context, tx Tx, receipts []Receipt, found []Received) error {
 	now := s.Clock.Now()
 	for i, r := range found {
 		due := now.Add(work.Backoff(r.Attempts, retryFirst, retryMost))
-		if !r.Known || !receipts[i].Final || receipts[i].Delivered || !due.Before(r.Deadline) {
+		failed := r.Known && !r.Repeated && receipts[i].Final && !receipts[i].Delivered
+		if !failed || r.Attempt != r.Attempts || !due.Before(r.Deadline) {
 			continue
 		}
 		if err := tx.PostponeWork(ctx, due, []work.Key{r.Key}); err != nil {

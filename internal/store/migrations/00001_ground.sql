@@ -76,6 +76,7 @@ CREATE TABLE text_parts (
     subject   TEXT   NOT NULL,
     ref       TEXT   NOT NULL,
     part      BIGINT NOT NULL,
+    attempt   BIGINT NOT NULL, -- of the text
     status    TEXT   NOT NULL DEFAULT '', -- the centre's last word, empty before a receipt
     sent_at   BIGINT NOT NULL,
     final_at  BIGINT NOT NULL DEFAULT 0

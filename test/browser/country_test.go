@@ -130,4 +130,3 @@ func (c *country) control(method, path, body string, answer any) {
 		c.t.Fatal(err)
 	}
 }
-

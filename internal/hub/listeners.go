@@ -9,12 +9,15 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"untether/internal/access"
 	"untether/internal/api"
 	"untether/internal/api/respond"
 	"untether/internal/ops"
 	"untether/internal/portal"
 	"untether/internal/search"
+	"untether/internal/store"
 	"untether/internal/verification"
 )
 
@@ -137,10 +140,26 @@ func (h *Hub) registerMetrics() {
 		}
 		return 0
 	})
+	ops.Counter(h.metrics, "untether_store_transactions_total", "Writing transactions.", func() float64 { return float64(h.db.Transactions()) })
+	ops.Counter(h.metrics, "untether_store_commits_total", "Commits that the transactions shared.", func() float64 { return float64(h.db.Commits()) })
+	h.metrics.MustRegister(rowsChanged{h.db})
 	s := h.searches.Counts()
 	ops.Counter(h.metrics, "untether_searches_accepted_total", "Searches accepted.", func() float64 { return float64(s.Accepted.Load()) })
 	ops.Counter(h.metrics, "untether_searches_closed_total", "Searches whose reply was composed.", func() float64 { return float64(s.Closed.Load()) })
 	ops.Counter(h.metrics, "untether_answers_nonsense_total", "Answers from apps that were not believed.", func() float64 { return float64(s.Nonsense.Load()) })
+}
+
+// rowsChanged is the metric untether_store_rows_changed_total by verb and table.
+type rowsChanged struct{ db *store.DB }
+
+var rowsChangedDesc = prometheus.NewDesc("untether_store_rows_changed_total", "Rows that statements changed.", []string{"verb", "table"}, nil)
+
+func (rowsChanged) Describe(descs chan<- *prometheus.Desc) { descs <- rowsChangedDesc }
+
+func (r rowsChanged) Collect(metrics chan<- prometheus.Metric) {
+	for change, n := range r.db.Changed() {
+		metrics <- prometheus.MustNewConstMetric(rowsChangedDesc, prometheus.CounterValue, float64(n), change.Verb, change.Table)
+	}
 }
 
 var _ api.Searches = (*search.Service)(nil)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	sqldriver "database/sql/driver"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,8 @@ import (
 
 // postgresDriver is a pool of connections; PostgreSQL itself groups the commits.
 type postgresDriver struct {
-	db *sql.DB
+	db      *sql.DB
+	commits atomic.Int64
 }
 
 // writeTriesMax bounds how often a transaction is tried that PostgreSQL ended to break a deadlock.
@@ -34,7 +36,7 @@ func openPostgres(ctx context.Context, address string) (*postgresDriver, error) 
 		db.Close()
 		return nil, err
 	}
-	return &postgresDriver{db}, nil
+	return &postgresDriver{db: db}, nil
 }
 
 func (d *postgresDriver) write(ctx context.Context, fn func(context.Context, *Tx) error) error {
@@ -81,8 +83,13 @@ func (d *postgresDriver) transaction(ctx context.Context, begin, end string, fn 
 	// Not cancelled any more: whether a commit that was broken off counts, nobody could tell.
 	_, err = pc.exec(context.WithoutCancel(ctx), end)
 	ended = err == nil
+	if ended && end == `COMMIT` {
+		d.commits.Add(1)
+	}
 	return err
 }
+
+func (d *postgresDriver) committed() int64 { return d.commits.Load() }
 
 // migrationLock is the advisory lock that replicas which start together take one after another.
 const migrationLock = 0x756e7465 // "unte"

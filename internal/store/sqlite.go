@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -26,6 +27,7 @@ type sqliteDriver struct {
 	closing  chan struct{}
 	stopped  chan struct{}
 	closed   sync.Once
+	commits  atomic.Int64
 }
 
 // job is one Write that waits for the writing connection.
@@ -147,6 +149,7 @@ func (d *sqliteDriver) commit(ctx context.Context, broken bool) error {
 	err := errGroupBroken
 	if !broken {
 		_, err = d.prepared.exec(ctx, `COMMIT`)
+		d.commits.Add(1)
 	}
 	if err != nil {
 		_, undo := d.prepared.exec(ctx, `ROLLBACK`)
@@ -222,6 +225,8 @@ func (d *sqliteDriver) migrate(run func(*goose.Provider) error) error {
 	defer db.Close()
 	return migrateWith(goose.DialectSQLite3, db, "WITHOUT ROWID", run)
 }
+
+func (d *sqliteDriver) committed() int64 { return d.commits.Load() }
 
 func (d *sqliteDriver) close() error {
 	d.closed.Do(func() { close(d.closing) })

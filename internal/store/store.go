@@ -25,6 +25,7 @@ type DB struct {
 	driver driver
 	name   string // sqlite or postgres, for messages and metrics
 	gate   gate
+	meter  meter
 }
 
 // driver is the difference between the two databases.
@@ -34,6 +35,7 @@ type driver interface {
 	// read runs fn on a consistent view.
 	read(ctx context.Context, fn func(context.Context, *Tx) error) error
 	migrate(run func(*goose.Provider) error) error
+	committed() int64
 	close() error
 }
 
@@ -52,6 +54,7 @@ type scanner interface{ Scan(dest ...any) error }
 // Tx is one transaction. It is good until the function that got it returns.
 type Tx struct {
 	conn
+	meter      *meter // nil: nothing is changed
 	skipLocked string // FOR UPDATE SKIP LOCKED where the database has several writers
 }
 
@@ -109,7 +112,10 @@ func (db *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) er
 		return err
 	}
 	defer db.gate.leave()
-	return db.driver.write(ctx, fn)
+	db.meter.transactions.Add(1)
+	return db.driver.write(ctx, func(ctx context.Context, tx *Tx) error {
+		return fn(ctx, &Tx{conn: metered{tx.conn, &db.meter}, meter: &db.meter, skipLocked: tx.skipLocked})
+	})
 }
 
 // Read runs fn on a consistent view that nothing in fn may change.
@@ -230,10 +236,14 @@ func (tx *Tx) all(ctx context.Context, scan func(scanner) error, query string, a
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	n := int64(0)
+	for ; rows.Next(); n++ {
 		if err := scan(rows); err != nil {
 			return err
 		}
+	}
+	if tx.meter != nil {
+		tx.meter.of(query).rows.Add(n)
 	}
 	return rows.Err()
 }

@@ -165,6 +165,7 @@ func (h *Hub) build() error {
 		Serves: func(n phone.Number) bool { return h.registry.Owner(n) != "" }}
 	h.centre = sms.New(o.SMS, o.Clock, o.Log.With("part", "sms"), h.sender.OnReceipt, h.heard)
 	h.sender.Centre = h.centre
+	h.sender.Ready = func(ctx context.Context) error { return h.centre.Await(ctx, true) }
 	h.sealer = &audit.Sealer{Store: h.db, Keys: o.Keys, Clock: o.Clock, Log: o.Log.With("part", "audit")}
 	verifier := &verification.Verifier{Store: h.db, Keys: o.Keys, Clock: o.Clock, Bells: bells, ShortCode: o.ShortCode}
 	h.searches = &search.Service{Store: h.db, Keys: o.Keys, Clock: o.Clock, Bells: bells, Verifier: verifier, Carriers: carriers,

@@ -67,6 +67,9 @@ type Sender struct {
 	// Serves tells whether texts may go to a number at all; nil: to every number. It is asked here, off the path of the
 	// request, so that a request for a code cannot tell which numbers are served.
 	Serves func(phone.Number) bool
+	// Ready blocks while the centre cannot be reached; nil: it always can. Without it texts would be taken and put back while
+	// there is no centre, and each such try would push the next one further away than the centre's return.
+	Ready func(context.Context) error
 
 	counts   Counts
 	receipts chan Receipt
@@ -153,6 +156,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // leaseAll takes due texts and hands them on until ctx ends; those that could not be handed on are due again at once.
 func (s *Sender) leaseAll(ctx context.Context, due chan<- work.Item) {
 	for ctx.Err() == nil {
+		if s.Ready != nil && s.Ready(ctx) != nil {
+			return
+		}
 		bell := s.Bells.Listen(work.Texts)
 		items, err := s.lease(ctx)
 		if err != nil {

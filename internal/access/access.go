@@ -122,10 +122,13 @@ func (d *Desk) Grant(ctx context.Context, id, secret, scope string) (Granted, er
 	if !ok || !right {
 		return Granted{}, ErrClient
 	}
-	scopes := strings.Fields(scope)
-	for _, s := range scopes {
+	var scopes []string // each once
+	for _, s := range strings.Fields(scope) {
 		if !slices.Contains(client.Scopes, s) {
 			return Granted{}, ErrScope
+		}
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
 		}
 	}
 	token := keys.NewToken()

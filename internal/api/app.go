@@ -65,6 +65,9 @@ func within(n *int, least, most, missing int, name string) (int, error) {
 	return *n, nil
 }
 
+// taskIDMax bounds the characters of a task's id that is answered: the receipt repeats it.
+const taskIDMax = 200
+
 func (a *API) results(w http.ResponseWriter, r *http.Request) {
 	verdicts, err := a.takeResults(w, r)
 	if err != nil {
@@ -96,6 +99,9 @@ func (a *API) takeResults(w http.ResponseWriter, r *http.Request) ([]search.Verd
 	}
 	answers := make([]search.Answer, len(body.Results))
 	for i, result := range body.Results {
+		if result.ID == "" || len(result.ID) > taskIDMax {
+			return nil, fault.Invalidf("results[%d].id must have 1 to %d characters.", i, taskIDMax)
+		}
 		answers[i] = answerOf(result)
 	}
 	return a.Searches.TakeAnswers(r.Context(), app, answers)

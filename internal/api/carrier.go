@@ -2,7 +2,7 @@ package api
 
 import (
 	"net/http"
-	"strings"
+	"regexp"
 	"time"
 
 	"untether/internal/access"
@@ -56,8 +56,12 @@ func (a *API) takeEvents(w http.ResponseWriter, r *http.Request) ([]registry.Ver
 	return a.Events.Take(r.Context(), client.Subject, events, asOf)
 }
 
-// eventIDMax bounds the characters of a tenure's or a carrier's id.
-const eventIDMax = 64
+// What a carrier names: tenures without spaces, because the store keeps a list of them with spaces between; carriers as they
+// are configured.
+var (
+	tenureID  = regexp.MustCompile(`^[0-9A-Za-z._:/+=-]{1,64}$`)
+	carrierID = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+)
 
 func reported(e wire.NumberEvent) (registry.Reported, error) {
 	n, err := phone.Parse(e.PhoneNumber)
@@ -67,18 +71,24 @@ func reported(e wire.NumberEvent) (registry.Reported, error) {
 	if !e.Type.Valid() {
 		return registry.Reported{}, fault.Invalidf("type is not one of the listed ones.")
 	}
-	if e.Sequence < 0 || e.At.Year() < 1970 || e.At.Year() > 9999 {
-		return registry.Reported{}, fault.Invalidf("sequence must not be negative, and at must lie after 1970.")
+	if e.Sequence < 1 || !e.At.After(time.Unix(0, 0)) {
+		return registry.Reported{}, fault.Invalidf("sequence must be at least 1, and at must lie after 1970.")
 	}
 	event := registry.Reported{Sequence: e.Sequence, Number: n, Type: tenure.Type(e.Type), At: e.At}
-	for _, id := range []struct{ from, to *string }{{e.TenureID, &event.TenureID}, {e.ReceivingCarrier, &event.Receiving}} {
-		if id.from == nil {
-			continue
-		}
-		if *id.from == "" || len(*id.from) > eventIDMax || strings.ContainsAny(*id.from, " \t\r\n") {
-			return registry.Reported{}, fault.Invalidf("an id must have 1 to %d characters and no spaces.", eventIDMax)
-		}
-		*id.to = *id.from
+	if event.TenureID, err = optional(e.TenureID, tenureID, "tenureId"); err != nil {
+		return registry.Reported{}, err
 	}
-	return event, nil
+	event.Receiving, err = optional(e.ReceivingCarrier, carrierID, "receivingCarrier")
+	return event, err
+}
+
+// optional reads a property that may be missing and must have a form.
+func optional(given *string, form *regexp.Regexp, name string) (string, error) {
+	if given == nil {
+		return "", nil
+	}
+	if !form.MatchString(*given) {
+		return "", fault.Invalidf("%s has characters or a length that it cannot have.", name)
+	}
+	return *given, nil
 }

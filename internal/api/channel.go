@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"untether/internal/access"
@@ -18,8 +19,11 @@ import (
 // idempotencyKeyMax bounds the characters of an Idempotency-Key.
 const idempotencyKeyMax = 128
 
-// codeIDMax bounds the characters of an id or a code that a caller sends.
+// codeIDMax bounds the characters of a code's id.
 const codeIDMax = 64
+
+// codeDigits is how many digits a code has.
+const codeDigits = 6
 
 func (a *API) apps(w http.ResponseWriter, r *http.Request) {
 	if _, err := a.channel(r); err != nil {
@@ -112,8 +116,11 @@ func (a *API) startSearch(w http.ResponseWriter, r *http.Request) (search.Starte
 }
 
 func searchRequest(body wire.StartSearchRequest) (search.Request, error) {
-	if len(body.CodeID) > codeIDMax || len(body.Code) > codeIDMax {
-		return search.Request{}, fault.Invalidf("codeId and code must be as they were given out.")
+	if !isName(body.CodeID, codeIDMax) || !isCode(body.Code) {
+		return search.Request{}, fault.Invalidf("codeId must be as it was given out, and code six digits.")
+	}
+	if !isAlphanumeric(body.IDLast6) { // spaces and full-width forms are for what people type into a page
+		return search.Request{}, ident.ErrLastSix
 	}
 	last, err := ident.ParseLastSix(body.IDLast6)
 	if err != nil {
@@ -131,6 +138,19 @@ func searchRequest(body wire.StartSearchRequest) (search.Request, error) {
 		request.Apps = *body.Apps
 	}
 	return request, nil
+}
+
+// isName tells whether s can be an id that the hub made: base64url, so that nothing else reaches the database.
+func isName(s string, most int) bool {
+	return s != "" && len(s) <= most && isAlphanumeric(strings.NewReplacer("-", "", "_", "").Replace(s))
+}
+
+func isCode(s string) bool {
+	return len(s) == codeDigits && !strings.ContainsFunc(s, func(c rune) bool { return c < '0' || c > '9' })
+}
+
+func isAlphanumeric(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z') })
 }
 
 func (a *API) search(w http.ResponseWriter, r *http.Request) {

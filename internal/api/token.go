@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"untether/internal/access"
 	"untether/internal/api/respond"
@@ -34,14 +35,21 @@ func (a *API) grant(w http.ResponseWriter, r *http.Request) (wire.Token, error) 
 	if err != nil {
 		return wire.Token{}, err
 	}
+	if form.Get("grant_type") == "" {
+		return wire.Token{}, fault.Invalidf("grant_type is missing.")
+	}
 	if form.Get("grant_type") != string(wire.TokenRequestGrantTypeClientCredentials) {
 		return wire.Token{}, errGrantType
+	}
+	if len(form.Get("scope")) > scopeMax {
+		return wire.Token{}, fault.Invalidf("scope must have at most %d characters.", scopeMax)
 	}
 	granted, err := a.Desk.Grant(r.Context(), id, secret, form.Get("scope"))
 	if err != nil {
 		return wire.Token{}, err
 	}
-	return wire.Token{AccessToken: granted.Token, TokenType: wire.TokenTokenTypeBearer, ExpiresIn: int(granted.Expires.Seconds()), Scope: form.Get("scope")}, nil
+	return wire.Token{AccessToken: granted.Token, TokenType: wire.TokenTokenTypeBearer, ExpiresIn: int(granted.Expires.Seconds()),
+		Scope: strings.Join(granted.Scopes, " ")}, nil
 }
 
 // basic reads client_secret_basic: both halves are form-encoded first (RFC 6749 section 2.3.1).
@@ -55,11 +63,23 @@ func basic(r *http.Request) (id, secret string, err error) {
 	return id, secret, nil
 }
 
+// scopeMax bounds the characters of a list of scopes.
+const scopeMax = 512
+
+var errNotForm = fault.New(fault.Invalid, respond.ErrUnsupportedMedia.Code,
+	"Send the body as application/x-www-form-urlencoded in UTF-8, uncompressed.")
+
+func isForm(h http.Header) bool {
+	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	charset, given := params["charset"]
+	return err == nil && media == "application/x-www-form-urlencoded" && h.Get("Content-Encoding") == "" &&
+		(!given || strings.EqualFold(charset, "utf-8"))
+}
+
 // readForm reads a small form in which every parameter stands once.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, fault.New(fault.Invalid, respond.ErrUnsupportedMedia.Code, "Send the body as application/x-www-form-urlencoded.")
+	if !isForm(r.Header) {
+		return nil, errNotForm
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, smallBody))
 	var tooLarge *http.MaxBytesError

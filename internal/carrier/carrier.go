@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -127,9 +128,12 @@ func (c *Client) ask(ctx context.Context, peer Peer, q question) (answer, error)
 		return answer{}, plain(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerMax+1))
 	if err != nil {
 		return answer{}, plain(err)
+	}
+	if len(text) > answerMax {
+		return answer{}, fmt.Errorf("its answer is longer than %d bytes", answerMax)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return answer{}, fmt.Errorf("it answered with status %d", resp.StatusCode)
@@ -143,14 +147,14 @@ func read(text []byte) (answer, error) {
 	if err := json.Unmarshal(text, &a); err != nil {
 		return answer{}, errors.New("its answer is not the JSON that was agreed")
 	}
-	if a.Match && (a.TenureID == "" || a.TenureStart.IsZero() || len(a.TenureID) > tenureIDMax) {
+	if a.Match && (!tenureID.MatchString(a.TenureID) || !a.TenureStart.After(time.Unix(0, 0))) {
 		return answer{}, errors.New("its yes does not name the tenure and its start")
 	}
 	return a, nil
 }
 
-// tenureIDMax bounds the characters of a carrier's name for a tenure.
-const tenureIDMax = 64
+// tenureID is what a carrier's events can name a tenure by, too (see api/carrier.yaml).
+var tenureID = regexp.MustCompile(`^[0-9A-Za-z._:/+=-]{1,64}$`)
 
 // plain takes the address out of an HTTP client's error.
 func plain(err error) error {

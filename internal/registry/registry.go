@@ -5,6 +5,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ type Tx interface {
 	// MoveMark notes that a carrier has reported everything up to an instant; it never moves back.
 	MoveMark(ctx context.Context, carrier string, asOf time.Time) error
 	// EndTenure makes everything open void that is about the tenure of the number, or about a code sent to it before at, and
-	// tells how many searches that were.
+	// tells how many searches that were. An empty id means whichever tenure it was in which things began before at.
 	EndTenure(ctx context.Context, subject, tenureID string, at time.Time) (searches int, err error)
 }
 
@@ -107,7 +108,7 @@ const (
 type Verdict struct {
 	Sequence int64
 	Status   Status
-	Code     string // for keptAside: NOT_YOUR_NUMBER, DOES_NOT_FIT
+	Code     string // for keptAside: NOT_YOUR_NUMBER, DOES_NOT_FIT; for applied: the rule that it broke, if it did
 	Reason   string
 }
 
@@ -157,6 +158,9 @@ func (r *Registry) Take(ctx context.Context, carrier string, events []Reported, 
 		}
 		verdicts = append(verdicts, got...)
 	}
+	if asOf.IsZero() && len(events) == 0 { // a heartbeat
+		asOf = now
+	}
 	if asOf.IsZero() {
 		return verdicts, nil
 	}
@@ -200,7 +204,8 @@ func (r *Registry) apply(ctx context.Context, tx Tx, carrier string, events []Ev
 	}
 	var lives []Life
 	var changed []Event
-	asides := map[int64]string{} // of this carrier's events, by sequence
+	asides := map[int64]string{}        // of this carrier's events, by sequence
+	breaches := map[int64]tenure.Rule{} // the same
 	for i, subject := range subjects {
 		life, folded := r.fold(subject, owners[subject], all[i])
 		lives = append(lives, life)
@@ -210,6 +215,11 @@ func (r *Registry) apply(ctx context.Context, tx Tx, carrier string, events []Ev
 			}
 			if e.Carrier == carrier {
 				asides[e.Sequence] = e.Aside
+			}
+		}
+		for _, b := range life.Breaches {
+			if b.Event.Carrier == carrier {
+				breaches[b.Event.Sequence] = b.Rule
 			}
 		}
 		if err := r.ended(ctx, tx, carrier, before[i], life); err != nil {
@@ -222,26 +232,24 @@ func (r *Registry) apply(ctx context.Context, tx Tx, carrier string, events []Ev
 	if err := tx.SaveLives(ctx, lives); err != nil {
 		return nil, err
 	}
-	return verdictsOf(events, fresh, asides), r.note(ctx, tx, carrier, events, fresh)
+	return verdictsOf(events, fresh, asides, breaches), r.note(ctx, tx, carrier, events, fresh)
 }
 
 // fold replays the events that their carriers were entitled to report.
 func (r *Registry) fold(subject, owner string, events []Event) (Life, []Event) {
-	folded := slices.Clone(events)
-	var entitled []tenure.Event
-	for i, e := range folded {
-		if e.Carrier == owner || received(events, e.Carrier) {
-			entitled = append(entitled, e.Event)
-			folded[i].Aside = ""
-		} else {
-			folded[i].Aside = errNotYours.Error()
-		}
-	}
 	freeze := r.Freeze
 	if freeze == 0 {
 		freeze = tenure.FreezeDefault
 	}
-	life, aside := tenure.Fold(entitled, freeze)
+	folded := slices.Clone(events)
+	var taken []tenure.Event
+	for i, may := range entitled(events, owner, freeze) {
+		if folded[i].Aside = errNotYours.Error(); may {
+			folded[i].Aside = ""
+			taken = append(taken, events[i].Event)
+		}
+	}
+	life, aside := tenure.Fold(taken, freeze)
 	for _, a := range aside {
 		i := slices.IndexFunc(folded, func(e Event) bool { return e.Carrier == a.Event.Carrier && e.Sequence == a.Event.Sequence })
 		folded[i].Aside = a.Why.Error()
@@ -253,15 +261,46 @@ func (r *Registry) fold(subject, owner string, events []Event) (Life, []Event) {
 	return Life{Subject: subject, Life: life, Ended: ended}, folded
 }
 
-// received tells whether the number was ported to the carrier at some time.
-func received(events []Event, carrier string) bool {
-	return slices.ContainsFunc(events, func(e Event) bool { return e.Type == tenure.Ported && e.Receiving == carrier })
+// entitled tells of each event whether its carrier spoke for the number at its place among the others: the carrier that
+// served the number then, or, while nobody holds it, the owner of its block too. A number passes to another carrier only by
+// the word of the one that serves it, so that no carrier can take a number by saying that it was ported to it.
+func entitled(events []Event, owner string, freeze time.Duration) []bool {
+	order := make([]int, len(events))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := events[i], events[j]
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Carrier, b.Carrier))
+	})
+	may := make([]bool, len(events))
+	serving, life := owner, tenure.Life{State: tenure.Unknown}
+	for _, i := range order {
+		e := events[i].Event
+		may[i] = e.Carrier != "" && (e.Carrier == serving || e.Carrier == owner && life.State != tenure.InService)
+		if !may[i] {
+			continue
+		}
+		next, err := life.Apply(e, freeze)
+		switch {
+		case err == nil && next.State == tenure.OnShelf:
+			life, serving = next, owner
+		case err == nil:
+			life, serving = next, next.Carrier
+		case e.Type == tenure.Ported && life.State == tenure.Unknown && e.Receiving != "":
+			serving = e.Receiving // of a number that was in service before anything was reported
+		}
+	}
+	return may
 }
 
 // ended makes void what was open in the tenures that these events ended.
 func (r *Registry) ended(ctx context.Context, tx Tx, carrier string, before, after Life) error {
+	if before.State == tenure.Unknown {
+		return r.firstHeard(ctx, tx, carrier, after)
+	}
 	for _, past := range after.Past {
-		if slices.Contains(before.Ended, past.ID) {
+		if slices.Contains(before.Ended, past.ID) || past.ID == "" {
 			continue
 		}
 		searches, err := tx.EndTenure(ctx, after.Subject, past.ID, past.End)
@@ -275,6 +314,26 @@ func (r *Registry) ended(ctx context.Context, tx Tx, carrier string, before, aft
 		}
 	}
 	return nil
+}
+
+// firstHeard makes void what is open of a number of which nothing had been reported: it may have been searched all the same,
+// in a tenure that only the carrier's identity match named. Whichever that was, it ended when the present one began, or, when
+// nobody holds the number, by now.
+func (r *Registry) firstHeard(ctx context.Context, tx Tx, carrier string, life Life) error {
+	now := r.Clock.Now()
+	if life.State == tenure.Unknown {
+		return nil
+	}
+	at := now
+	if life.State == tenure.InService {
+		at = life.Tenure.Start
+	}
+	searches, err := tx.EndTenure(ctx, life.Subject, "", at)
+	if err != nil || searches == 0 && len(life.Past) == 0 {
+		return err
+	}
+	return tx.AddAudit(ctx, audit.Entry{At: now, Actor: "carrier:" + carrier, Action: "tenure.ended", Subject: life.Subject,
+		Ref: strings.Join(life.Ended, " "), Detail: fmt.Sprintf(`{"voidSearches":%d}`, searches)})
 }
 
 // note tells the trail of the batch.
@@ -296,10 +355,19 @@ func (r *Registry) note(ctx context.Context, tx Tx, carrier string, events []Eve
 		Detail: fmt.Sprintf(`{"first":%d,"last":%d,"new":%d}`, first, last, n)})
 }
 
-func verdictsOf(events []Event, fresh []bool, asides map[int64]string) []Verdict {
+// breached is what a carrier is told of an event that was applied although it broke a rule.
+var breached = map[tenure.Rule]struct{ code, reason string }{
+	tenure.FreezeCutShort: {"FREEZE_CUT_SHORT", "the number had not rested as long as it must"},
+	tenure.NeverReleased:  {"NEVER_RELEASED", "the number was activated out of the freeze without a release"},
+}
+
+func verdictsOf(events []Event, fresh []bool, asides map[int64]string, breaches map[int64]tenure.Rule) []Verdict {
 	verdicts := make([]Verdict, len(events))
 	for i, e := range events {
 		v := Verdict{Sequence: e.Sequence, Status: Applied}
+		if b, ok := breached[breaches[e.Sequence]]; ok {
+			v.Code, v.Reason = b.code, b.reason
+		}
 		switch why := asides[e.Sequence]; {
 		case why == errNotYours.Error():
 			v.Status, v.Code, v.Reason = KeptAside, "NOT_YOUR_NUMBER", why

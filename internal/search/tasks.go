@@ -163,7 +163,18 @@ func keyOf(id, app string) (work.Key, bool) {
 		return work.Key{}, false
 	}
 	subject, ref, ok := strings.Cut(string(plain), ".")
-	return work.Key{Subject: subject, Ref: ref, Lane: work.AppLane(app)}, ok
+	if !ok || !isName(subject) || !isName(ref) {
+		return work.Key{}, false
+	}
+	return work.Key{Subject: subject, Ref: ref, Lane: work.AppLane(app)}, true
+}
+
+// isName tells whether s can be a name that the hub made (base64url). What an app made up must not reach the database, which
+// refuses some bytes and with them the whole batch.
+func isName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_')
+	})
 }
 
 // Answer is one result from an app, as it came.

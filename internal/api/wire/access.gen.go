@@ -48,7 +48,7 @@ type Token struct {
 // TokenTokenType defines model for Token.TokenType.
 type TokenTokenType string
 
-// TokenRequest defines model for TokenRequest.
+// TokenRequest Other parameters are ignored, as RFC 6749 section 3.2 asks.
 type TokenRequest struct {
 	GrantType TokenRequestGrantType `json:"grant_type"`
 

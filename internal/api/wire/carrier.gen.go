@@ -66,7 +66,8 @@ func (e EventType) Valid() bool {
 
 // EventReceipt defines model for EventReceipt.
 type EventReceipt struct {
-	// Code Why it is kept aside, or which rule of the trade it broke although it was applied.
+	// Code Why it is kept aside: `NOT_YOUR_NUMBER` (another carrier served the number then) or `DOES_NOT_FIT`. Or which rule
+	// of the trade it broke although it was applied: `FREEZE_CUT_SHORT`, `NEVER_RELEASED`.
 	Code *string `json:"code,omitempty"`
 
 	// Reason The same in words.
@@ -91,14 +92,15 @@ type EventsAnswer struct {
 
 // EventsRequest defines model for EventsRequest.
 type EventsRequest struct {
-	// AsOf Everything that happened until this instant has been reported. Now when missing.
+	// AsOf Everything that happened until this instant has been reported. When missing: now with an empty list of events,
+	// nothing is said otherwise. Not later than now.
 	AsOf   *time.Time    `json:"asOf,omitempty"`
 	Events []NumberEvent `json:"events"`
 }
 
 // NumberEvent defines model for NumberEvent.
 type NumberEvent struct {
-	// At When it happened.
+	// At When it happened; after 1970.
 	At time.Time `json:"at"`
 
 	// PhoneNumber The phone number in E.164 with a plus sign.

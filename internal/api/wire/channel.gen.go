@@ -155,16 +155,16 @@ type AppAnswer struct {
 	// Left Accounts bound before it, by someone who held the number earlier.
 	Left *int `json:"left,omitempty"`
 
-	// Status `pending`: asked, no answer yet. `answered`: in time. `late`: after the reply was sent, shown here only.
-	// `failed`: no answer by the deadline, or one that made no sense.
+	// Status `pending`: asked, no answer yet, also after the deadline: an answer is still taken. `answered`: in time. `late`:
+	// after the deadline, shown here only. `failed`: the app's answer made no sense and was not believed.
 	Status AppAnswerStatus `json:"status"`
 
 	// Undated Accounts of which the app does not know when they were bound.
 	Undated *int `json:"undated,omitempty"`
 }
 
-// AppAnswerStatus `pending`: asked, no answer yet. `answered`: in time. `late`: after the reply was sent, shown here only.
-// `failed`: no answer by the deadline, or one that made no sense.
+// AppAnswerStatus `pending`: asked, no answer yet, also after the deadline: an answer is still taken. `answered`: in time. `late`:
+// after the deadline, shown here only. `failed`: the app's answer made no sense and was not believed.
 type AppAnswerStatus string
 
 // AppID An app of the catalogue.
@@ -212,15 +212,15 @@ type SearchState struct {
 	Deadline time.Time   `json:"deadline"`
 	ID       string      `json:"id"`
 
-	// RepliedAt When the reply was composed.
+	// RepliedAt When the reply was handed to the SMS centre.
 	RepliedAt   *time.Time `json:"repliedAt,omitempty"`
 	RequestedAt time.Time  `json:"requestedAt"`
 
-	// Status `collecting`: apps are being asked. `replied`: the text with the counts was composed. `void`: the tenure ended.
+	// Status `collecting`: apps are being asked. `replied`: the text with the counts was handed over. `void`: the tenure ended.
 	Status SearchStatus `json:"status"`
 }
 
-// SearchStatus `collecting`: apps are being asked. `replied`: the text with the counts was composed. `void`: the tenure ended.
+// SearchStatus `collecting`: apps are being asked. `replied`: the text with the counts was handed over. `void`: the tenure ended.
 type SearchStatus string
 
 // StartSearchRequest defines model for StartSearchRequest.
@@ -244,7 +244,7 @@ type StartSearchRequest struct {
 	// Example: 31002X
 	IDLast6 string `json:"idLast6"`
 
-	// Language The language of the reply; that of the code when missing.
+	// Language The language of the reply; zh-CN when missing.
 	Language *Language `json:"language,omitempty"`
 }
 
@@ -259,6 +259,6 @@ type StartedSearch struct {
 	ID          string    `json:"id"`
 	RequestedAt time.Time `json:"requestedAt"`
 
-	// Status `collecting`: apps are being asked. `replied`: the text with the counts was composed. `void`: the tenure ended.
+	// Status `collecting`: apps are being asked. `replied`: the text with the counts was handed over. `void`: the tenure ended.
 	Status SearchStatus `json:"status"`
 }

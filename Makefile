@@ -50,3 +50,7 @@ verify: generate ## check that generated files are fresh, and the modules whole
 .PHONY: cover
 cover: ## how much of the code the tests run
 	@profile=$$(mktemp); trap 'rm -f "$$profile"' EXIT; go test -coverprofile="$$profile" ./... && go tool cover -func="$$profile" | tail -1
+
+.PHONY: bench
+bench: ## measure the hub beside its alternatives, on SQLite and, when UNTETHER_TEST_POSTGRES is set, on PostgreSQL
+	go run ./bench

@@ -36,7 +36,7 @@ func benchmarkSubmit(b *testing.B, text string) {
 	defer func() { _ = c.Close() }()
 	receipts := make(chan struct{}, 1<<20)
 	client := sms.New(sms.Config{Address: c.Addr(), SystemID: "hub", Password: "secret", Window: 64}, clock.System{}, log,
-		func(texts.Receipt) { receipts <- struct{}{} }, func(_, _, _ string) {})
+		func(_ texts.Receipt, recorded func()) { recorded(); receipts <- struct{}{} }, func(_, _, _ string) {})
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -74,8 +74,10 @@ func (s *scripted) answer(p *pdu.SubmitSM, status data.CommandStatusType, id str
 	s.send(answer)
 }
 
+func recordedAtOnce(_ texts.Receipt, recorded func()) { recorded() }
+
 // start runs a client towards s until the test ends.
-func start(t *testing.T, s *scripted, c clock.Clock, config Config, onReceipt func(texts.Receipt)) *Client {
+func start(t *testing.T, s *scripted, c clock.Clock, config Config, onReceipt func(texts.Receipt, func())) *Client {
 	t.Helper()
 	config.Address, config.SystemID, config.Password = s.listener.Addr().String(), "hub", "secret"
 	config.ReconnectMin, config.ReconnectMax = time.Millisecond, time.Millisecond
@@ -98,7 +100,7 @@ func start(t *testing.T, s *scripted, c clock.Clock, config Config, onReceipt fu
 
 func bound(t *testing.T, s *scripted, c clock.Clock, config Config) *Client {
 	t.Helper()
-	client := start(t, s, c, config, func(texts.Receipt) {})
+	client := start(t, s, c, config, recordedAtOnce)
 	s.accept(data.ESME_ROK)
 	if err := client.Await(t.Context(), true); err != nil {
 		t.Fatal(err)
@@ -244,7 +246,7 @@ func TestLostConnection(t *testing.T) {
 
 func TestRefusedBindIsTriedAgain(t *testing.T) {
 	s := listen(t)
-	client := start(t, s, clock.System{}, Config{}, func(texts.Receipt) {})
+	client := start(t, s, clock.System{}, Config{}, recordedAtOnce)
 	s.accept(data.ESME_RINVPASWD)
 	if r := <-submit(client, "x"); !errors.Is(r.err, ErrNotBound) {
 		t.Fatalf("%+v", r)
@@ -316,11 +318,11 @@ func TestSilentCentreIsLeft(t *testing.T) {
 	}
 }
 
-func TestReceiptIsAcknowledgedAfterItsCallback(t *testing.T) {
+func TestReceiptIsAcknowledgedWhenRecorded(t *testing.T) {
 	s := listen(t)
-	may, got := make(chan struct{}), make(chan texts.Receipt, 1)
-	start(t, s, clock.System{}, Config{}, func(r texts.Receipt) {
-		<-may
+	may, got := make(chan func(), 1), make(chan texts.Receipt, 1)
+	start(t, s, clock.System{}, Config{}, func(r texts.Receipt, recorded func()) {
+		may <- recorded
 		got <- r
 	})
 	s.accept(data.ESME_ROK)
@@ -328,8 +330,8 @@ func TestReceiptIsAcknowledgedAfterItsCallback(t *testing.T) {
 	p.SetSequenceNumber(77)
 	s.send(p)
 	s.send(pdu.NewEnquireLink())
-	take[*pdu.EnquireLinkResp](s) // the connection lives on while the callback runs
-	close(may)
+	take[*pdu.EnquireLinkResp](s) // nothing is acknowledged before it
+	(<-may)()
 	if ack := take[*pdu.DeliverSMResp](s); ack.SequenceNumber != 77 || ack.CommandStatus != data.ESME_ROK {
 		t.Errorf("%+v", ack)
 	}
@@ -341,7 +343,7 @@ func TestReceiptIsAcknowledgedAfterItsCallback(t *testing.T) {
 func TestRunUnbindsAfterTheLastAnswer(t *testing.T) {
 	s := listen(t)
 	client := New(Config{Address: s.listener.Addr().String()}, clock.System{}, slog.New(slog.DiscardHandler),
-		func(texts.Receipt) {}, func(_, _, _ string) {})
+		recordedAtOnce, func(_, _, _ string) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()

@@ -193,11 +193,10 @@ func (l *link) refuseUnexpected(p pdu.PDU) {
 	}
 }
 
-// deliver runs the callbacks and acknowledges each delivery afterwards.
+// deliver runs the callbacks. A delivery is acknowledged when its callback says so, which may be later and elsewhere.
 func (l *link) deliver() {
 	for p := range l.inbox {
-		l.client.dispatch(p)
-		_ = l.conn.Send(p.GetResponse())
+		l.client.dispatch(p, func() { _ = l.conn.Send(p.GetResponse()) })
 	}
 }
 

@@ -120,7 +120,7 @@ func TestForeignCentre(t *testing.T) {
 	client := sms.New(sms.Config{
 		Address: "127.0.0.1:" + strconv.Itoa(peer.port), SystemID: "hub", Password: "secret",
 		ReconnectMin: 10 * time.Millisecond, ReconnectMax: 100 * time.Millisecond,
-	}, clock.System{}, slog.New(slog.DiscardHandler), func(r texts.Receipt) { receipts <- r },
+	}, clock.System{}, slog.New(slog.DiscardHandler), func(r texts.Receipt, recorded func()) { recorded(); receipts <- r },
 		func(from, to, text string) { messages <- [3]string{from, to, text} })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -150,17 +150,19 @@ func headerLength(body []byte) int {
 	return int(body[0]) + 1
 }
 
-// dispatch hands a delivery to its callback.
-func (c *Client) dispatch(p *pdu.DeliverSM) {
+// dispatch hands a delivery to its callback, which acknowledges it.
+func (c *Client) dispatch(p *pdu.DeliverSM, acknowledge func()) {
 	r, ok := c.config.IDs.readReceipt(p)
 	switch {
 	case ok && r.MessageID == "":
 		c.log.Warn("a receipt without a message id", "status", r.Status)
+		acknowledge()
 	case ok:
 		r.At = c.clock.Now()
-		c.onReceipt(r)
+		c.onReceipt(r, acknowledge)
 	default:
 		c.onMessage(plus(p.SourceAddr), plus(p.DestAddr), messageText(p))
+		acknowledge()
 	}
 }
 

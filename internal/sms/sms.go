@@ -3,8 +3,8 @@
 //
 // It guarantees: one transceiver stays bound, and is bound again after any loss, with backoff and jitter; any number of
 // Submits share it, with at most Config.Window unanswered requests; every part asks for a receipt; the same text and
-// reference go out as the same bytes. A receipt or a handset's message is acknowledged to the centre only after its
-// callback has returned, so what a crash interrupted is delivered again.
+// reference go out as the same bytes. A receipt is acknowledged to the centre only when it was recorded, a handset's message
+// when its callback has returned, so what a crash interrupted is delivered again.
 //
 // It does not guarantee that a text is taken once: when the connection is lost between a request and its answer, Submit
 // cannot know, says ErrUnanswered, and the caller sends again under the same reference. A receipt can overtake the return
@@ -81,7 +81,7 @@ type Client struct {
 	config    Config
 	clock     clock.Clock
 	log       *slog.Logger
-	onReceipt func(texts.Receipt)
+	onReceipt func(r texts.Receipt, recorded func())
 	onMessage func(from, to, text string)
 
 	mu      sync.Mutex
@@ -89,10 +89,11 @@ type Client struct {
 	changed chan struct{} // closed when bound changes
 }
 
-// New makes a client; nothing is dialled before Run. The callbacks are called one at a time, in the centre's order, and
+// New makes a client; nothing is dialled before Run. onReceipt, or whoever it hands the receipt to, calls recorded once, when
+// the receipt cannot be lost any more; without that the centre sends it again. The callbacks are called one at a time, in the centre's order, and
 // should return soon: while one runs for long, the centre's further deliveries wait. They must not call Submit and wait
 // for it. A message's numbers have a plus sign when the centre marks them as international.
-func New(config Config, c clock.Clock, log *slog.Logger, onReceipt func(texts.Receipt), onMessage func(from, to, text string)) *Client {
+func New(config Config, c clock.Clock, log *slog.Logger, onReceipt func(r texts.Receipt, recorded func()), onMessage func(from, to, text string)) *Client {
 	return &Client{
 		config: config.withDefaults(), clock: c, log: log, onReceipt: onReceipt, onMessage: onMessage,
 		changed: make(chan struct{}),

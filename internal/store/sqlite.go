@@ -75,10 +75,11 @@ func openSQLite(ctx context.Context, path string) (*sqliteDriver, error) {
 
 // sqliteAddress opens in WAL mode with a flush at every commit (FULL): an accepted search survives a power cut.
 func sqliteAddress(path, mode string) string {
-	q := url.Values{"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(memory)"},
-		"mode": {mode}}
-	if mode != "ro" {
-		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(8000)") // pages; hot ones are written back once for many changes
+	q := url.Values{"_pragma": {"busy_timeout(10000)", "foreign_keys(1)", "temp_store(memory)"}, "mode": {mode}}
+	if mode == "ro" {
+		q["_pragma"] = append(q["_pragma"], "cache_size(-8192)") // KiB, for each of several connections
+	} else {
+		q["_pragma"] = append(q["_pragma"], "cache_size(-65536)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(8000)") // pages; hot ones are written back once for many changes
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }

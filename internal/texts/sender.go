@@ -72,7 +72,8 @@ type Sender struct {
 	Ready func(context.Context) error
 
 	counts   Counts
-	receipts chan Receipt
+	receipts chan waiting
+	stopped  chan struct{} // closed when no receipt is taken any more
 	once     sync.Once
 }
 
@@ -98,19 +99,18 @@ const (
 	receiptTries = 5
 )
 
-// OnReceipt takes a receipt from the centre. It never blocks for long: what does not fit is dropped and counted, and the
-// text counts as handed over.
-func (s *Sender) OnReceipt(r Receipt) {
+// OnReceipt takes a receipt from the centre and calls recorded once it is in the database. When more come than can be
+// written, it waits; after the sender has stopped it takes none.
+func (s *Sender) OnReceipt(r Receipt, recorded func()) {
 	s.init()
 	select {
-	case s.receipts <- r:
-	default:
-		s.counts.UnknownReceipts.Add(1)
+	case s.receipts <- waiting{Receipt: r, recorded: recorded}:
+	case <-s.stopped:
 	}
 }
 
 func (s *Sender) init() {
-	s.once.Do(func() { s.receipts = make(chan Receipt, receiptsHeld) })
+	s.once.Do(func() { s.receipts, s.stopped = make(chan waiting, receiptsHeld), make(chan struct{}) })
 }
 
 // stopClock is the machine's own: how long a stop may take does not depend on the country's time.
@@ -339,18 +339,20 @@ func (s *Sender) count(o sent) {
 // waiting is a receipt with the number of times that its part was not found.
 type waiting struct {
 	Receipt
-	tries int
+	recorded func()
+	tries    int
 }
 
-// receiveAll records receipts until ctx ends.
+// receiveAll records receipts until ctx ends. What is not recorded by then is not acknowledged, so the centre keeps it.
 func (s *Sender) receiveAll(ctx context.Context) {
+	defer close(s.stopped)
 	var held []waiting
 	for {
 		batch, err := s.gather(ctx, held)
 		if err != nil {
 			return
 		}
-		held, err = s.receive(ctx, batch)
+		held, err = s.receive(context.WithoutCancel(ctx), batch)
 		if err != nil {
 			s.Log.Error("receipts cannot be recorded", "count", len(batch), "error", err)
 		}
@@ -368,7 +370,7 @@ func (s *Sender) gather(ctx context.Context, held []waiting) ([]waiting, error) 
 	}
 	select {
 	case r := <-s.receipts:
-		batch = append(batch, waiting{Receipt: r})
+		batch = append(batch, r)
 	case <-again:
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -376,7 +378,7 @@ func (s *Sender) gather(ctx context.Context, held []waiting) ([]waiting, error) 
 	for len(batch) < batchMax+len(held) {
 		select {
 		case r := <-s.receipts:
-			batch = append(batch, waiting{Receipt: r})
+			batch = append(batch, r)
 			continue
 		default:
 		}
@@ -404,19 +406,27 @@ func (s *Sender) receive(ctx context.Context, batch []waiting) (unknown []waitin
 		return batch, err
 	}
 	for i, r := range found {
-		switch {
-		case !r.Known && batch[i].tries+1 < receiptTries:
-			unknown = append(unknown, waiting{batch[i].Receipt, batch[i].tries + 1})
-		case !r.Known:
-			s.counts.UnknownReceipts.Add(1)
-		case r.Repeated:
-		case batch[i].Final && batch[i].Delivered:
-			s.counts.Delivered.Add(1)
-		case batch[i].Final:
-			s.counts.Undelivered.Add(1)
+		if !r.Known && batch[i].tries+1 < receiptTries {
+			batch[i].tries++
+			unknown = append(unknown, batch[i])
+			continue
 		}
+		batch[i].recorded()
+		s.countReceipt(batch[i].Receipt, r)
 	}
 	return unknown, nil
+}
+
+func (s *Sender) countReceipt(receipt Receipt, r Received) {
+	switch {
+	case !r.Known:
+		s.counts.UnknownReceipts.Add(1)
+	case r.Repeated || !receipt.Final:
+	case receipt.Delivered:
+		s.counts.Delivered.Add(1)
+	default:
+		s.counts.Undelivered.Add(1)
+	}
 }
 
 // resend makes the texts due again that a receipt calls failed, while there is time. A receipt of an earlier sending changes

@@ -174,7 +174,7 @@ type sender struct {
 func newSender(from string, config sms.Config, c clock.Clock, log *slog.Logger) *sender {
 	s := &sender{from: from, clock: c}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.client = sms.New(config, c, log, func(texts.Receipt) {}, func(string, string, string) {})
+	s.client = sms.New(config, c, log, func(_ texts.Receipt, recorded func()) { recorded() }, func(string, string, string) {})
 	return s
 }
 

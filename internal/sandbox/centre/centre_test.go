@@ -65,7 +65,7 @@ func open(t *testing.T) *country {
 func (n *country) bind(id, password string) (*sms.Client, func()) {
 	client := sms.New(sms.Config{
 		Address: n.centre.Addr(), SystemID: id, Password: password, ReconnectMin: time.Millisecond, ReconnectMax: 10 * time.Millisecond,
-	}, n.clock, slog.New(slog.DiscardHandler), func(r texts.Receipt) { n.receipts <- r },
+	}, n.clock, slog.New(slog.DiscardHandler), func(r texts.Receipt, recorded func()) { recorded(); n.receipts <- r },
 		func(from, to, text string) { n.messages <- [3]string{from, to, text} })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -19,6 +19,7 @@ type town struct {
 // openTown starts a demo of so many people on an empty database, and takes it down when the test ends.
 func openTown(t *testing.T, database string, people int) *town {
 	t.Helper()
+	since := system.Now()
 	d, err := demo.Open(t.Context(), demo.Options{Listen: "127.0.0.1:0", Dir: t.TempDir(), Database: database, People: people})
 	check(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -35,6 +36,7 @@ func openTown(t *testing.T, database string, people int) *town {
 		bound, err := w.metric(t.Context(), "untether_sms_centre_bound")
 		return bound == 1, err
 	})
+	informed(t, database, len(d.Country.Setup().Carriers), since)
 	return w
 }
 

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -40,6 +39,7 @@ func kills(address string) int {
 // gets the text: once, or again with the same words and the same reference.
 func TestKilledAtRandomPoints(t *testing.T) {
 	storetest.EachAddress(t, func(t *testing.T, address string) {
+		t.Parallel()
 		n := kills(address)
 		s := openServed(t, address, n*perKill)
 		s.boot(t, address)
@@ -123,17 +123,9 @@ func (c *crash) span(most time.Duration) time.Duration {
 func (c *crash) journey(ctx context.Context, p person) error {
 	c.open.Add(1)
 	defer c.open.Add(-1)
-	codeID, err := insist(ctx, func() (string, error) { return c.askCode(ctx, p, "journey-"+p.PhoneNumber) })
-	if err != nil {
-		return fmt.Errorf("the code: %w", err)
-	}
-	code, err := c.readCode(ctx, p, 1, leasesEnd)
+	s, err := c.insistentJourney(ctx, p)
 	if err != nil {
 		return err
-	}
-	s, err := insist(ctx, func() (search, error) { return c.start(ctx, p, codeID, code) })
-	if err != nil {
-		return fmt.Errorf("the search: %w", err)
 	}
 	c.mu.Lock()
 	c.accepted[p.PhoneNumber] = s

@@ -71,7 +71,8 @@ func (a *API) issueCode(w http.ResponseWriter, r *http.Request) (wire.IssuedCode
 		return wire.IssuedCode{}, fault.Invalidf("Idempotency-Key must have at most %d characters.", idempotencyKeyMax)
 	}
 	ticket, err := a.Searches.RequestCode(r.Context(), ch, n, lang, key)
-	return wire.IssuedCode{CodeID: ticket.ID, ExpiresAt: moment(ticket.ExpiresAt)}, err
+	// In whole seconds, so that the length of the answer never differs.
+	return wire.IssuedCode{CodeID: ticket.ID, ExpiresAt: ticket.ExpiresAt.UTC().Truncate(time.Second)}, err
 }
 
 // language reads an optional language; Chinese is the default.

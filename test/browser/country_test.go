@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"untether/internal/demo"
 	"untether/internal/sandbox/people"
@@ -127,6 +128,21 @@ func (c *country) control(method, path, body string, answer any) {
 		return
 	}
 	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// ahead sets everybody's clock ahead.
+func (c *country) ahead(by time.Duration) {
+	c.t.Helper()
+	if err := c.Country.Advance(by); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *country) carrierDown(carrier string, down bool) {
+	c.t.Helper()
+	if err := c.Country.SetCarrierDown(carrier, down); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -16,7 +16,7 @@ func (v *visitor) askForCode(number string) {
 	v.t.Helper()
 	v.open("/")
 	v.write(v.say("home.number"), number)
-	v.tap(v.say("home.send"))
+	v.submit(v.say("home.send"))
 	v.sees(v.say("verify.heading"))
 }
 
@@ -25,7 +25,7 @@ func (v *visitor) prove(code, lastSix string) {
 	v.t.Helper()
 	v.write(v.say("verify.code"), code)
 	v.write(v.say("verify.lastSix"), lastSix)
-	v.tap(v.say("verify.start"))
+	v.submit(v.say("verify.start"))
 }
 
 var sixDigits = regexp.MustCompile(`^[0-9]{6}$`)
@@ -47,7 +47,7 @@ func (v *visitor) pickUp(who citizen) {
 func (v *visitor) readCode(older string) (code string) {
 	v.t.Helper()
 	v.onScreen("a code", func() bool {
-		code = ask[string](v, `Array.from(document.querySelectorAll(".bubble b")).map(e => e.textContent).at(-1) || ""`)
+		code = peek[string](v, `Array.from(document.querySelectorAll(".bubble b")).map(e => e.textContent).at(-1) || ""`)
 		return sixDigits.MatchString(code) && code != older
 	})
 	return code
@@ -127,12 +127,9 @@ func journey(t *testing.T, d device) {
 // news waits for something on the page, as it comes or by refreshing.
 func (v *visitor) news(what string, there func() bool) { v.t.Helper(); v.onScreen(what, there) }
 
-// pageBorn tells one loading of a page from the next.
-func (v *visitor) pageBorn() float64 { v.t.Helper(); return ask[float64](v, `performance.timeOrigin`) }
-
 func (v *visitor) count(selector string) int {
 	v.t.Helper()
-	return ask[int](v, fmt.Sprintf(`document.querySelectorAll(%q).length`, selector))
+	return peek[int](v, fmt.Sprintf(`document.querySelectorAll(%q).length`, selector))
 }
 
 // resultIs holds the result against what is true.
@@ -170,7 +167,7 @@ func (v *visitor) replyIs(who citizen) {
 	v.t.Helper()
 	text := ""
 	v.onScreen("the reply", func() bool {
-		text = plain(ask[string](v, `Array.from(document.querySelectorAll(".bubble")).map(e => e.textContent).slice(1).join(" | ")`))
+		text = plain(peek[string](v, `Array.from(document.querySelectorAll(".bubble")).map(e => e.textContent).slice(1).join(" | ")`))
 		return text != ""
 	})
 	if v.count(".bubble") != 2 || !strings.Contains(text, who.national()[7:]) {

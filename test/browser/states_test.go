@@ -2,6 +2,7 @@ package browser
 
 import (
 	"testing"
+	"time"
 )
 
 // everyState leads a visitor through every page and state there is, and stops at each.
@@ -38,9 +39,7 @@ func everyState(t *testing.T, c *country, v *visitor, stop func(name string)) {
 	here := v.path()
 	c.behave("normal", "alipay", "wechat", "douyin")
 	v.until("thirteen answers", func() (bool, string) { return v.text("#progress b") == "13", v.page() })
-	if err := c.Country.Advance(48 * hour); err != nil {
-		t.Fatal(err)
-	}
+	c.ahead(48 * time.Hour)
 	v.until("the result", func() (bool, string) { v.open(here); return v.text(".total") != "", v.page() })
 	stop("result")
 	v.pickUp(who)

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a visitor waits for anything on this machine; generous, because it may be busy.
-const patience = 40 * time.Second
+const patience = 20 * time.Second
 
 const (
 	phoneAgent   = "Mozilla/5.0 (Linux; Android 12; M2006C3LC) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36"
@@ -67,7 +67,9 @@ func visit(t *testing.T, home string, d device) *visitor {
 			t.Error(complaint)
 		}
 	})
-	v.do(chromedp.Func(func(context.Context, *chromedp.Target) error { return nil }))
+	if err := chromedp.Do(ctx); err != nil { // without a time limit: the tab lives as long as the context that opens it
+		t.Fatal(err)
+	}
 	if err := chromedp.Listen(ctx, v.overhear); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +145,9 @@ func (v *visitor) complain(what string) {
 
 func (v *visitor) do(steps ...chromedp.Action[chromedp.Void]) {
 	v.t.Helper()
-	if err := chromedp.Do(v.ctx, steps...); err != nil {
+	ctx, giveUp := context.WithTimeout(v.ctx, patience)
+	defer giveUp()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -194,8 +198,7 @@ func (v *visitor) seesNot(text string) {
 
 // page is everything that can be read, each space one space. Between two pages there is nothing.
 func (v *visitor) page() string {
-	s, _ := chromedp.Run(v.ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
-	return plain(s)
+	return plain(peek[string](v, `document.body ? document.body.innerText : ""`))
 }
 
 func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -203,7 +206,7 @@ func plain(s string) string { return strings.Join(strings.Fields(s), " ") }
 // text is what an element holds.
 func (v *visitor) text(selector string) string {
 	v.t.Helper()
-	return plain(ask[string](v, fmt.Sprintf(`(document.querySelector(%q) || {textContent: ""}).textContent`, selector)))
+	return plain(peek[string](v, fmt.Sprintf(`(document.querySelector(%q) || {textContent: ""}).textContent`, selector)))
 }
 
 func (v *visitor) path() string {
@@ -233,7 +236,7 @@ func (v *visitor) tapAt(element, name string) {
 	v.t.Helper()
 	var at spot
 	v.until(name+" to tap", func() (bool, string) {
-		at, _ = chromedp.Run(v.ctx, chromedp.Evaluate[spot](`(() => {
+		at = peek[spot](v, `(() => {
 			const e = `+element+`;
 			if (!e) return {};
 			e.scrollIntoView({block: "center", behavior: "instant"});
@@ -241,7 +244,7 @@ func (v *visitor) tapAt(element, name string) {
 			if (!box) return {};
 			const x = box.x + box.width / 2, y = box.y + box.height / 2, top = document.elementFromPoint(x, y);
 			return {x, y, width: box.width, height: box.height, covered: !top || e.contains(top) || top.contains(e) ? "" : top.outerHTML.slice(0, 200)};
-		})()`))
+		})()`)
 		return at.Width > 0, v.page()
 	})
 	if at.Covered != "" {
@@ -256,16 +259,44 @@ func (v *visitor) write(label, text string) {
 	field := fmt.Sprintf(`(Array.from(document.querySelectorAll("label")).find(e => e.textContent.includes(%q)) || {}).control`, label)
 	v.tapAt(field, label)
 	v.until("the cursor in "+label, func() (bool, string) {
-		return ask[bool](v, `document.activeElement === `+field), ""
+		return peek[bool](v, `document.activeElement === `+field), v.page()
 	})
 	_ = ask[bool](v, `document.activeElement.select() || true`)
 	v.do(chromedp.KeyEvent(text))
 }
 
+// submit taps a button and waits until another page has come, which may look the same.
+func (v *visitor) submit(label string) {
+	v.t.Helper()
+	before := v.pageBorn()
+	v.tap(label)
+	v.until("the next page", func() (bool, string) {
+		now := peek[float64](v, `document.readyState == "complete" ? performance.timeOrigin : 0`)
+		return now != 0 && now != before, v.page()
+	})
+}
+
+// pageBorn tells one loading of a page from the next.
+func (v *visitor) pageBorn() float64 { v.t.Helper(); return ask[float64](v, `performance.timeOrigin`) }
+
+// back is the device's back button, forward its opposite. Nothing is loaded when the browser still has the page.
+func (v *visitor) back()    { v.t.Helper(); _ = ask[bool](v, `history.back() || true`) }
+func (v *visitor) forward() { v.t.Helper(); _ = ask[bool](v, `history.forward() || true`) }
+
+// peek is ask where there may be no page yet, between two of them; then it answers the zero value.
+func peek[T any](v *visitor, expression string) (answer T) {
+	ctx, giveUp := context.WithTimeout(v.ctx, patience)
+	defer giveUp()
+	answer, _ = chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	return answer
+}
+
 // ask evaluates an expression in the page.
 func ask[T any](v *visitor, expression string) T {
 	v.t.Helper()
-	answer, err := chromedp.Run(v.ctx, chromedp.Evaluate[T](expression))
+	ctx, giveUp := context.WithTimeout(v.ctx, patience)
+	defer giveUp()
+	answer, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
 		v.t.Fatalf("%s: %v", expression, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,11 +220,11 @@ func (s *served) kill() {
 	}
 }
 
-// stop asks the hub to end and wants it to end well.
+// stop asks the hub to end, as a service manager does, and wants it to end well.
 func (s *served) stop(t testing.TB) time.Duration {
 	t.Helper()
 	began := system.Now()
-	check(t, s.process.Process.Signal(os.Interrupt))
+	check(t, s.process.Process.Signal(syscall.SIGTERM))
 	err := s.process.Wait()
 	s.process = nil
 	if err != nil {

@@ -161,8 +161,7 @@ func hubOptions(o Options, country *sandbox.Country, ring *keys.Ring, c clock.Cl
 		},
 		OpenChannel: true,
 		Lease:       lease,
-		ServiceName: serviceName, Menu: menu,
-		Notice: notice(country.Sample()),
+		Notice:      notice(country.Sample()),
 		Mount: func(pages *portal.Portal) map[string]http.Handler {
 			handler := country.Handler(pages)
 			return map[string]http.Handler{"/sandbox/v1/": handler, "/handsets": handler, "/handsets/": handler}
@@ -177,11 +176,6 @@ func hubOptions(o Options, country *sandbox.Country, ring *keys.Ring, c clock.Cl
 	}
 	return options
 }
-
-var (
-	serviceName = catalog.Text{ZhCN: "微信公众号“清号”", En: "WeChat account Qinghao"}
-	menu        = catalog.Text{ZhCN: "我的查询", En: "My searches"}
-)
 
 func notice(s sandbox.Sample) *portal.Notice {
 	return &portal.Notice{

@@ -200,7 +200,7 @@ func (g *gather) bounded(name string, n, most int) int {
 func (f *file) options() (Options, error) {
 	g := &gather{}
 	o := Options{Clock: clock.System{}, Listen: f.Listen, OpsListen: f.OpsListen, Hosts: f.Hosts, Secure: f.Secure,
-		ShortCode: f.ShortCode, Brand: f.Brand}
+		ShortCode: f.ShortCode}
 	o.Log = f.logger(g)
 	f.addresses(g)
 	o.Database = f.database(g)
@@ -209,9 +209,9 @@ func (f *file) options() (Options, error) {
 	o.Place = f.place(g)
 	o.Freeze = f.freeze(g)
 	o.Catalog = f.catalog(g)
-	o.ServiceName = bothOr(g, "serviceName", f.ServiceName, serviceNameDefault)
-	o.Menu = bothOr(g, "menu", f.Menu, menuDefault)
-	bothOr(g, "brand", f.Brand, catalog.Text{})
+	o.ServiceName = both(g, "serviceName", f.ServiceName)
+	o.Menu = both(g, "menu", f.Menu)
+	o.Brand = both(g, "brand", f.Brand)
 	f.peers(g, &o)
 	o.Lease = time.Duration(g.bounded("leaseSeconds", f.LeaseSeconds, leaseSecondsMax)) * time.Second
 	o.Retention = f.retention(g)
@@ -221,17 +221,9 @@ func (f *file) options() (Options, error) {
 	return o, nil
 }
 
-// Where a text tells people to look closer, when the operator says nothing else.
-var (
-	serviceNameDefault = catalog.Text{ZhCN: "微信公众号“清号”", En: "WeChat account Qinghao"}
-	menuDefault        = catalog.Text{ZhCN: "我的查询", En: "My searches"}
-)
-
-func bothOr(g *gather, name string, t, otherwise catalog.Text) catalog.Text {
-	if t == (catalog.Text{}) {
-		return otherwise
-	}
-	if t.ZhCN == "" || t.En == "" {
+// both reads a text that is left out or given in both languages.
+func both(g *gather, name string, t catalog.Text) catalog.Text {
+	if t != (catalog.Text{}) && (t.ZhCN == "" || t.En == "") {
 		g.addf("%s needs both languages: zh-CN and en", name)
 	}
 	return t

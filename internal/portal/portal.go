@@ -85,6 +85,12 @@ func New(o Options) (*Portal, error) {
 	return p, nil
 }
 
+// Where pages and texts tell people to look closer, until whoever runs the hub says otherwise.
+var (
+	ServiceNameDefault = catalog.Text{ZhCN: "微信公众号“清号”", En: "WeChat account Qinghao"}
+	MenuDefault        = catalog.Text{ZhCN: "我的查询", En: "My searches"}
+)
+
 func (o Options) withDefaults() Options {
 	if o.Catalog == nil {
 		o.Catalog = catalog.Default()
@@ -99,10 +105,10 @@ func (o Options) withDefaults() Options {
 		o.Place = shanghai()
 	}
 	if o.ServiceName == (catalog.Text{}) {
-		o.ServiceName = catalog.Text{ZhCN: "微信公众号“清号”", En: "WeChat account Qinghao"}
+		o.ServiceName = ServiceNameDefault
 	}
 	if o.Menu == (catalog.Text{}) {
-		o.Menu = catalog.Text{ZhCN: "我的查询", En: "My searches"}
+		o.Menu = MenuDefault
 	}
 	if o.ShortCode == "" {
 		o.ShortCode = "10699000"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -228,7 +229,7 @@ func (r ReplyStyle) Compose(lang words.Language, n phone.Number, now time.Time, 
 	text := words.Say(lang, "sms.reply.head", "date", words.Date(lang, now, r.Place), "tail", tail(n))
 	if own := count(func(a AppReport) int { return a.Accounts }); own != "" {
 		text += say("sms.reply.own", own)
-	} else {
+	} else if slices.ContainsFunc(apps, func(a AppReport) bool { return a.Status == Answered }) { // where nobody looked, nothing was not found
 		text += words.Say(lang, "sms.reply.separator") + words.Say(lang, "sms.reply.none")
 	}
 	text += say("sms.reply.left", count(func(a AppReport) int { return a.Left }))

@@ -8,6 +8,7 @@ package search
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -120,6 +121,7 @@ type Service struct {
 	Catalog  *catalog.Catalog
 	Reply    ReplyStyle
 	Lease    time.Duration // of apps' tasks; zero: LeaseDefault
+	Log      *slog.Logger  // nil: none
 
 	closer closer
 	counts Counters
@@ -293,7 +295,8 @@ func (s *Service) running(ctx context.Context, tx Tx, fresh Search, now time.Tim
 	if err != nil || !ok || last.Status == Void {
 		return nil, err
 	}
-	if last.Status == Collecting || last.Status == Replying {
+	// One that nobody can read any more is not shared: its text could not be handed over in all that time.
+	if (last.Status == Collecting || last.Status == Replying) && now.Before(last.RequestedAt.Add(ReadableFor)) {
 		return &last, nil
 	}
 	if wait := last.RequestedAt.Add(OneEvery).Sub(now); wait > 0 {

@@ -239,17 +239,31 @@ func (s *Service) TakeAnswers(ctx context.Context, app string, answers []Answer)
 		return nil, err
 	}
 	var touched []Key
+	nonsense, why := 0, ""
 	for j, state := range was {
-		verdicts[places[j]].settle(state)
+		v := &verdicts[places[j]]
 		if state == work.Open {
-			if results[j].State == work.Failed {
-				s.counts.Nonsense.Add(1)
-			}
 			touched = append(touched, Key{results[j].Subject, results[j].Ref})
+			if results[j].State == work.Failed {
+				nonsense, why = nonsense+1, v.Message
+			}
 		}
+		v.settle(state)
 	}
+	s.reportNonsense(app, nonsense, why)
 	s.closer.touch(touched)
 	return verdicts, nil
+}
+
+// reportNonsense tells whoever runs the hub that an app answered what cannot be believed.
+func (s *Service) reportNonsense(app string, tasks int, why string) {
+	if tasks == 0 {
+		return
+	}
+	s.counts.Nonsense.Add(int64(tasks))
+	if s.Log != nil {
+		s.Log.Warn("an app's answers are not believed; it counts as failed in these searches", "app", app, "tasks", tasks, "why", why)
+	}
 }
 
 // settle completes a verdict by the state in which the task was found. A repetition is accepted and changes nothing.

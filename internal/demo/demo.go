@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -68,7 +67,7 @@ type Demo struct {
 // after success Run must be called, also to take the demo down.
 func Open(ctx context.Context, o Options) (*Demo, error) {
 	o = o.withDefaults()
-	if !loopback(o.Listen) {
+	if !hub.Loopback(o.Listen) {
 		return nil, ErrNotLoopback
 	}
 	d := &Demo{Clock: &clock.Movable{}, Dir: o.Dir}
@@ -92,16 +91,6 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
-}
-
-// loopback tells whether only this machine can reach an address.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func (d *Demo) makeDir() (err error) {

@@ -251,10 +251,10 @@ func (f *file) addresses(g *gather) {
 	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
 		g.addf("listen must be an address and a port, such as 127.0.0.1:8080")
 	}
-	if f.OpsListen != "" && !loopback(f.OpsListen) {
+	if f.OpsListen != "" && !Loopback(f.OpsListen) {
 		g.addf("opsListen must be a loopback address: it has no log-in of its own; let your collector run here, or tunnel to it")
 	}
-	if len(f.Hosts) == 0 && f.Listen != "" && !loopback(f.Listen) {
+	if len(f.Hosts) == 0 && f.Listen != "" && !Loopback(f.Listen) {
 		g.addf("hosts is empty: name the hosts that people reach the hub by, such as hub.example; every other one is refused")
 	}
 	if f.ShortCode != "" && !shortCodeForm.MatchString(f.ShortCode) {

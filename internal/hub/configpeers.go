@@ -91,7 +91,7 @@ func (f *file) carrier(g *gather, name string, c carrierFile) Carrier {
 	}
 	if u, err := url.Parse(c.IdentityURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		g.addf("%s: identityUrl must be the address of its identity service, such as https://identity.carrier.example", name)
-	} else if u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "0")) {
+	} else if u.Scheme == "http" && !Loopback(net.JoinHostPort(u.Hostname(), "0")) {
 		g.addf("%s: identityUrl must be https: identity digits go there", name)
 	}
 	return Carrier{ID: c.ID, Prefixes: c.Prefixes, IdentityURL: c.IdentityURL, Secret: f.oneSecret(g, name+": secret", c.SecretFile, c.SecretEnv)}

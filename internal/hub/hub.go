@@ -139,14 +139,14 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) check() error {
-	if o.OpenChannel && !loopback(o.Listen) {
+	if o.OpenChannel && !Loopback(o.Listen) {
 		return errors.New("/v1 may be open without a credential on a loopback listener only")
 	}
 	return nil
 }
 
-// loopback tells whether an address can only be reached from this machine.
-func loopback(address string) bool {
+// Loopback tells whether an address can only be reached from this machine.
+func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return false
@@ -175,7 +175,7 @@ func (h *Hub) build() error {
 	h.sealer = &audit.Sealer{Store: h.db, Keys: o.Keys, Clock: o.Clock, Log: o.Log.With("part", "audit")}
 	verifier := &verification.Verifier{Store: h.db, Keys: o.Keys, Clock: o.Clock, Bells: bells, ShortCode: o.ShortCode}
 	h.searches = &search.Service{Store: h.db, Keys: o.Keys, Clock: o.Clock, Bells: bells, Verifier: verifier, Carriers: carriers,
-		Catalog: o.Catalog, Lease: o.Lease, Reply: search.ReplyStyle{ShortCode: o.ShortCode, Place: o.Place,
+		Catalog: o.Catalog, Lease: o.Lease, Log: o.Log.With("part", "searches"), Reply: search.ReplyStyle{ShortCode: o.ShortCode, Place: o.Place,
 			Service: inLanguages(o.ServiceName), Menu: inLanguages(o.Menu)}}
 	return h.listen()
 }
@@ -226,7 +226,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer rest()
 	background(&lines, line, "SMS centre", h.centre.Run)
 	background(&workers, working, "texts", h.sender.Run)
-	background(&workers, working, "searches", func(ctx context.Context) error { return h.searches.Run(ctx, h.o.Log) })
+	background(&workers, working, "searches", func(ctx context.Context) error { return h.searches.Run(ctx, h.o.Log.With("part", "searches")) })
 	background(&workers, working, "audit", h.sealer.Run)
 	background(&workers, working, "retention", h.prune)
 	<-ctx.Done()

@@ -94,7 +94,7 @@ func (h *Hub) publicHandler() (http.Handler, error) {
 	}
 	mux.Handle("/", requests.Door("portal", pages))
 	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, o.Hosts...)
-	if !loopback(o.Listen) {
+	if !Loopback(o.Listen) {
 		hosts = o.Hosts
 	}
 	return respond.Recover(o.Log)(respond.Headers(o.Log)(respond.HostCheck(o.Log, hosts...)(mux))), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,14 +135,21 @@ func (c *crash) journey(ctx context.Context, p person) error {
 	return nil
 }
 
-// insist repeats what the hub gave no answer to, or answered as broken.
+// busyPause is how long a person waits who was told to come back: an identity try that a killed hub had begun stays reserved
+// for a minute.
+const busyPause = time.Second
+
+// insist repeats what the hub gave no answer to, or answered as broken or busy.
 func insist[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	var got T
 	err := await(ctx, "an answer", leasesEnd, func() (bool, error) {
 		var err error
 		got, err = ask()
 		var no *refusal
-		if errors.As(err, &no) && no.Status < 500 {
+		switch {
+		case errors.As(err, &no) && no.Status == http.StatusTooManyRequests:
+			return false, pause(ctx, busyPause)
+		case errors.As(err, &no) && no.Status < 500:
 			return false, err
 		}
 		return err == nil, nil

@@ -57,12 +57,14 @@ func (w *world) names(ctx context.Context, language string) (map[string]string, 
 func expected(language, number string, day time.Time, apps []appReport, names map[string]string) string {
 	p := replyPhrases[language]
 	var own, left, undated, empty, unanswered []string
+	answered := 0
 	for _, a := range apps {
 		c, _ := a.counts()
 		if a.Status != "answered" {
 			unanswered = append(unanswered, names[a.App])
 			continue
 		}
+		answered++
 		for _, part := range []struct {
 			list  *[]string
 			count int
@@ -81,7 +83,7 @@ func expected(language, number string, day time.Time, apps []appReport, names ma
 			sentences = append(sentences, fmt.Sprintf(phrase, strings.Join(list, p.list)))
 		}
 	}
-	if len(own) == 0 {
+	if len(own) == 0 && answered > 0 {
 		sentences = append(sentences, p.none)
 	}
 	add(p.own, own)

@@ -77,18 +77,23 @@ func (c *closer) listen() <-chan struct{} {
 const (
 	sweepEvery = time.Minute
 	sweepMax   = 500
+	// A process that dies between an answer and the closing leaves a search behind. It looks at all of them when it starts
+	// again; in the meantime another replica finds those that were requested lately, which nearly all of them were.
+	leftBehindWithin = 10 * time.Minute
 )
 
 // Run closes searches until ctx ends: those that have all their answers, those whose deadline has come, and, after a crash,
 // those that were left behind.
 func (s *Service) Run(ctx context.Context, log *slog.Logger) error {
-	next := s.Clock.Now()
+	next, since := s.Clock.Now(), time.Time{}
 	for ctx.Err() == nil {
-		if !s.Clock.Now().Before(next) {
+		if now := s.Clock.Now(); !now.Before(next) {
 			var err error
-			if next, err = s.sweep(ctx); err != nil {
+			if next, err = s.sweep(ctx, since); err != nil {
 				log.Error("due searches cannot be closed", "error", err)
-				next = s.Clock.Now().Add(time.Second)
+				next = now.Add(time.Second)
+			} else {
+				since = now.Add(-leftBehindWithin)
 			}
 		}
 		if err := s.closeTouched(ctx); err != nil {
@@ -114,31 +119,41 @@ func (s *Service) closeTouched(ctx context.Context) error {
 	return nil
 }
 
-// sweep closes what is due and tells when to sweep next.
-func (s *Service) sweep(ctx context.Context) (time.Time, error) {
+// sweep closes what is due, and what was left behind of the searches requested since; it tells when to sweep next.
+func (s *Service) sweep(ctx context.Context, since time.Time) (time.Time, error) {
+	now := s.Clock.Now()
+	err := s.closeAll(ctx, func(ctx context.Context, tx Tx) ([]Key, error) { return tx.DueSearches(ctx, now, sweepMax) })
+	if err != nil {
+		return now, err
+	}
+	err = s.closeAll(ctx, func(ctx context.Context, tx Tx) ([]Key, error) { return tx.AnsweredSearches(ctx, since, sweepMax) })
+	if err != nil {
+		return now, err
+	}
+	next := now.Add(sweepEvery)
+	err = s.Store.ReadSearch(ctx, func(ctx context.Context, tx Tx) error {
+		deadline, err := tx.NextDeadline(ctx)
+		if !deadline.IsZero() && deadline.Before(next) {
+			next = deadline
+		}
+		return err
+	})
+	return next, err
+}
+
+// closeAll closes what find gives until it gives nothing.
+func (s *Service) closeAll(ctx context.Context, find func(context.Context, Tx) ([]Key, error)) error {
 	for {
-		now := s.Clock.Now()
-		var due []Key
-		var deadline time.Time
+		var found []Key
 		err := s.Store.ReadSearch(ctx, func(ctx context.Context, tx Tx) (err error) {
-			if due, err = tx.DueSearches(ctx, now, sweepMax); err != nil {
-				return err
-			}
-			deadline, err = tx.NextDeadline(ctx)
+			found, err = find(ctx, tx)
 			return err
 		})
-		if err != nil {
-			return now, err
+		if err != nil || len(found) == 0 {
+			return err
 		}
-		if len(due) == 0 {
-			next := now.Add(sweepEvery)
-			if !deadline.IsZero() && deadline.Before(next) {
-				next = deadline
-			}
-			return next, nil
-		}
-		if err := s.Close(ctx, due); err != nil {
-			return now, err
+		if err := s.Close(ctx, found); err != nil {
+			return err
 		}
 	}
 }

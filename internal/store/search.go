@@ -101,19 +101,28 @@ func (tx *Tx) Tasks(ctx context.Context, searches []search.Key) ([][]work.Item, 
 	return tasks, err
 }
 
-// DueSearches gives collecting searches whose deadline has passed, or that wait for nothing any more.
+// DueSearches gives collecting searches whose deadline has passed.
 func (tx *Tx) DueSearches(ctx context.Context, now time.Time, max int) ([]search.Key, error) {
-	var due []search.Key
+	return tx.searchKeys(ctx, `SELECT subject, id FROM searches WHERE status = 'collecting' AND deadline <= $1 ORDER BY deadline LIMIT $2`,
+		micros(now), max)
+}
+
+// AnsweredSearches gives collecting searches that wait for nothing any more.
+func (tx *Tx) AnsweredSearches(ctx context.Context, since time.Time, max int) ([]search.Key, error) {
+	return tx.searchKeys(ctx, `SELECT subject, id FROM searches WHERE status = 'collecting' AND requested_at >= $1 AND NOT EXISTS (
+			SELECT 1 FROM work WHERE work.subject = searches.subject AND work.ref = searches.id AND work.state = 'open')
+		ORDER BY requested_at LIMIT $2`, micros(since), max)
+}
+
+func (tx *Tx) searchKeys(ctx context.Context, query string, args ...any) ([]search.Key, error) {
+	var keys []search.Key
 	err := tx.all(ctx, func(row scanner) error {
 		var k search.Key
 		err := row.Scan(&k.Subject, &k.ID)
-		due = append(due, k)
+		keys = append(keys, k)
 		return err
-	}, `SELECT subject, id FROM searches
-		WHERE status = 'collecting' AND (deadline <= $1 OR NOT EXISTS (
-			SELECT 1 FROM work WHERE work.subject = searches.subject AND work.ref = searches.id AND work.state = 'open'))
-		ORDER BY deadline LIMIT $2`, micros(now), max)
-	return due, err
+	}, query, args...)
+	return keys, err
 }
 
 // NextDeadline is the earliest deadline of a collecting search.

@@ -222,6 +222,39 @@ func TestOneCloserWins(t *testing.T) {
 	})
 }
 
+func TestAnsweredSearches(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for i, status := range []search.Status{search.Collecting, search.Collecting, search.Collecting, search.Replied, search.Collecting} {
+			x := aSearch("s", fmt.Sprint(i))
+			x.Status, x.RequestedAt = status, start.Add(time.Duration(10-i)*time.Hour)
+			mustAddSearch(t, db, x)
+			if i == 1 { // the only one that waits
+				addWork(t, db, item("s", x.ID, "app:qq"))
+			}
+		}
+		for _, test := range []struct {
+			since time.Duration
+			max   int
+			want  string
+		}{{0, 10, "[4 2 0]"}, {0, 2, "[4 2]"}, {6 * time.Hour, 10, "[4 2 0]"}, {6*time.Hour + time.Microsecond, 10, "[2 0]"}, {11 * time.Hour, 10, "[]"}} {
+			err := db.ReadSearch(ctx, func(ctx context.Context, tx search.Tx) error {
+				found, err := tx.AnsweredSearches(ctx, start.Add(test.since), test.max)
+				ids := []string{}
+				for _, k := range found {
+					ids = append(ids, k.ID)
+				}
+				if fmt.Sprint(ids) != test.want {
+					t.Errorf("since %v: %v, want %v", test.since, ids, test.want)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestDueSearches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		next := func() (next time.Time) {
@@ -252,7 +285,7 @@ func TestDueSearches(t *testing.T) {
 			after time.Duration
 			max   int
 			want  string
-		}{{0, 10, "[5]"}, {9*time.Hour - time.Microsecond, 10, "[5]"}, {9 * time.Hour, 10, "[5 1]"}, {10 * time.Hour, 10, "[5 1 0]"}, {10 * time.Hour, 2, "[5 1]"}} {
+		}{{0, 10, "[]"}, {5*time.Hour - time.Microsecond, 10, "[]"}, {5 * time.Hour, 10, "[5]"}, {9 * time.Hour, 10, "[5 1]"}, {10 * time.Hour, 10, "[5 1 0]"}, {10 * time.Hour, 2, "[5 1]"}} {
 			err := db.ReadSearch(ctx, func(ctx context.Context, tx search.Tx) error {
 				due, err := tx.DueSearches(ctx, start.Add(test.after), test.max)
 				ids := []string{}

@@ -49,8 +49,9 @@ func TestKilledAtRandomPoints(t *testing.T) {
 		c := &crash{served: s, random: rand.New(rand.NewPCG(killSeed, 1)), waiting: make(chan person, len(everybody))}
 		began := system.Now()
 		check(t, c.run(t.Context(), n, everybody))
-		t.Logf("%d kills in %v (seed %d): at the kill %.1f searches were between their code and their text on average, at %d kills none",
-			n, system.Now().Sub(began).Round(time.Second), killSeed, float64(c.inFlightSum)/float64(n), c.idleKills)
+		t.Logf("%d kills in %v (seed %d); at a kill, on average, %.1f people had no accepted search yet and %.1f waited for the text of one; "+
+			"%d kills hit none of the latter", n, system.Now().Sub(began).Round(time.Second), killSeed, float64(c.beforeSum)/float64(n),
+			float64(c.afterSum)/float64(n), c.quietKills)
 		c.settle(t, address)
 	})
 }
@@ -60,9 +61,10 @@ type crash struct {
 	*served
 	random  *rand.Rand
 	waiting chan person
-	open    atomic.Int64 // people between asking for a code and reading the reply
-
-	inFlightSum, idleKills int64
+	// People before their search was accepted, and between that and reading the reply; and both summed over the kills.
+	before, after       atomic.Int64
+	beforeSum, afterSum int64
+	quietKills          int // that hit nobody after
 
 	mu       sync.Mutex
 	accepted map[string]search // by number
@@ -107,10 +109,11 @@ func (c *crash) live(ctx context.Context) error {
 	if err := pause(ctx, life); err != nil {
 		return err
 	}
-	if open := c.open.Load(); open > 0 {
-		c.inFlightSum += open
+	c.beforeSum += c.before.Load()
+	if after := c.after.Load(); after > 0 {
+		c.afterSum += after
 	} else {
-		c.idleKills++
+		c.quietKills++
 	}
 	c.kill()
 	return nil
@@ -122,15 +125,17 @@ func (c *crash) span(most time.Duration) time.Duration {
 
 // journey is one person's way through a hub that comes and goes: whatever gets no answer is tried again.
 func (c *crash) journey(ctx context.Context, p person) error {
-	c.open.Add(1)
-	defer c.open.Add(-1)
+	c.before.Add(1)
 	s, err := c.insistentJourney(ctx, p)
+	c.before.Add(-1)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.accepted[p.PhoneNumber] = s
 	c.mu.Unlock()
+	c.after.Add(1)
+	defer c.after.Add(-1)
 	_, _ = c.awaitReply(ctx, p.PhoneNumber, patienceShort) // settle looks again
 	return nil
 }

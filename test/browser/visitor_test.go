@@ -106,6 +106,8 @@ func (v *visitor) take(d device) {
 	v.noScript = d.noScript
 	v.do(chromedp.EmulateViewport(width, height, append(options, chromedp.EmulateScale(d.scale))...))
 	call(v, network.Enable, network.EnableParams{})
+	// Each visitor looks at their own screen, although only one tab of the browser can be in front.
+	call(v, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	call(v, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: string(d.language)})
 	call(v, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: d.noScript})
 	call(v, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{

@@ -72,6 +72,7 @@ type Sender struct {
 	Ready func(context.Context) error
 
 	counts   Counts
+	flight   flight
 	receipts chan waiting
 	stopped  chan struct{} // closed when no receipt is taken any more
 	once     sync.Once
@@ -123,6 +124,9 @@ type sent struct {
 	err   error
 }
 
+// final tells whether the text needs no further try.
+func (o sent) final() bool { return o.err == nil || errors.Is(o.err, ErrRefused) }
+
 // Run serves the lane until ctx ends; then what is in flight is finished and recorded, within a grace of 5 seconds.
 func (s *Sender) Run(ctx context.Context) error {
 	s.init()
@@ -164,15 +168,16 @@ func (s *Sender) leaseAll(ctx context.Context, due chan<- work.Item) {
 		if err != nil {
 			s.Log.Error("texts cannot be taken from their lane", "error", err)
 		}
-		for i, item := range items {
+		fresh := s.flight.board(items)
+		for i, item := range fresh {
 			select {
 			case due <- item:
 			case <-ctx.Done():
-				s.giveBack(context.WithoutCancel(ctx), items[i:])
+				s.giveBack(context.WithoutCancel(ctx), fresh[i:])
 				return
 			}
 		}
-		if len(items) == 0 {
+		if len(fresh) == 0 {
 			s.waitForWork(ctx, bell)
 		}
 	}
@@ -191,6 +196,7 @@ func (s *Sender) waitForWork(ctx context.Context, bell <-chan struct{}) {
 func (s *Sender) lease(ctx context.Context) ([]work.Item, error) {
 	var items []work.Item
 	now := s.Clock.Now()
+	s.flight.call()
 	err := s.Store.Texts(ctx, func(ctx context.Context, tx Tx) (err error) {
 		items, err = tx.LeaseWork(ctx, work.Texts, now, now.Add(leaseFor), batchMax)
 		if err != nil || len(items) > 0 {
@@ -207,6 +213,9 @@ func (s *Sender) lease(ctx context.Context) ([]work.Item, error) {
 }
 
 func (s *Sender) giveBack(ctx context.Context, items []work.Item) {
+	for _, item := range items {
+		s.flight.land(item, false)
+	}
 	err := s.Store.Texts(ctx, func(ctx context.Context, tx Tx) error {
 		return tx.PostponeWork(ctx, s.Clock.Now(), keysOf(items))
 	})
@@ -223,8 +232,14 @@ func keysOf(items []work.Item) []work.Key {
 	return keys
 }
 
-// handOver submits one text.
+// errLeaseOver says that a text waited here for so long that another replica may have it by now.
+var errLeaseOver = errors.New("the text's lease is over")
+
+// handOver submits one text, if its lease lasts until that is done.
 func (s *Sender) handOver(ctx context.Context, item work.Item) sent {
+	if s.Clock.Now().Add(submitMost).After(s.flight.newest(item).Due) {
+		return sent{item, nil, errLeaseOver}
+	}
 	out, err := s.open(item)
 	if err != nil {
 		return sent{item, nil, fmt.Errorf("%w: %w", ErrRefused, err)}
@@ -266,9 +281,26 @@ func (s *Sender) recordAll(ctx context.Context, outcomes <-chan sent) {
 			}
 			break
 		}
-		if err := s.record(ctx, batch); err != nil {
+		err := s.record(ctx, batch)
+		s.land(ctx, batch, err == nil)
+		if err != nil {
 			s.Log.Error("what became of texts cannot be recorded; they will be sent again", "count", len(batch), "error", err)
 		}
+	}
+}
+
+// land ends the flight of texts. One that waited until its lease was over, and was leased again here meanwhile, is due at
+// once: nobody else has it.
+func (s *Sender) land(ctx context.Context, batch []sent, recorded bool) {
+	var again []work.Item
+	for _, o := range batch {
+		leasedAgain := s.flight.land(o.item, recorded && o.final())
+		if leasedAgain && errors.Is(o.err, errLeaseOver) {
+			again = append(again, o.item)
+		}
+	}
+	if len(again) > 0 {
+		s.giveBack(ctx, again)
 	}
 }
 
@@ -281,6 +313,7 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 	var handed []string
 	for _, o := range batch {
 		switch {
+		case errors.Is(o.err, errLeaseOver): // it is due again by itself
 		case o.err == nil:
 			done = append(done, work.Result{Key: o.item.Key, State: work.Done, Outcome: `"sent"`})
 			handed = append(handed, o.item.Ref)
@@ -294,7 +327,7 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 			postponed[wait] = append(postponed[wait], o.item.Key)
 		}
 		for i, id := range o.parts {
-			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, Attempt: o.item.Attempts, SentAt: now})
+			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, Attempt: s.flight.newest(o.item).Attempts, SentAt: now})
 		}
 		s.count(o)
 	}
@@ -322,6 +355,7 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 
 func (s *Sender) count(o sent) {
 	switch {
+	case errors.Is(o.err, errLeaseOver):
 	case o.err == nil:
 		s.counts.HandedOver.Add(1)
 		if o.item.Attempts > 1 {

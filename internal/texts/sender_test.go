@@ -394,7 +394,8 @@ func TestReceipts(t *testing.T) {
 }
 
 func TestReferenceOf(t *testing.T) {
-	if texts.ReferenceOf("a") != texts.ReferenceOf("a") || texts.ReferenceOf("a") == texts.ReferenceOf("b") {
+	first := texts.ReferenceOf("a")
+	if again := texts.ReferenceOf("a"); again != first || texts.ReferenceOf("b") == first {
 		t.Error("a reference is one text's own, always the same")
 	}
 }

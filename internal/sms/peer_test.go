@@ -126,6 +126,9 @@ func TestForeignCentre(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
 	peer.await("bound")
+	if err := client.Await(t.Context(), true); err != nil { // the centre has bound before its answer is here
+		t.Fatal(err)
+	}
 	text := "【清号】" + strings.Repeat("您的号码下共有账号：微信📱一个，𠮷野家；", 9)
 
 	t.Run("a Chinese text with emoji arrives whole", func(t *testing.T) { sendWhole(t, client, peer, receipts, text) })

@@ -289,13 +289,13 @@ func (s *Sender) recordAll(ctx context.Context, outcomes <-chan sent) {
 	}
 }
 
-// land ends the flight of texts. One that waited until its lease was over, and was leased again here meanwhile, is due at
-// once: nobody else has it.
+// land ends the flight of texts. One that needs another try, and was leased again here meanwhile, is due at once: nobody else
+// has it.
 func (s *Sender) land(ctx context.Context, batch []sent, recorded bool) {
 	var again []work.Item
 	for _, o := range batch {
-		leasedAgain := s.flight.land(o.item, recorded && o.final())
-		if leasedAgain && errors.Is(o.err, errLeaseOver) {
+		final := recorded && o.final()
+		if leasedAgain := s.flight.land(o.item, final); leasedAgain && !final {
 			again = append(again, o.item)
 		}
 	}

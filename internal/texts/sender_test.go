@@ -268,9 +268,7 @@ func TestDeathInTheHandOver(t *testing.T) {
 	if sent := w.submitted(); len(sent) != 1 || sent[0] != dead || w.sender.Counts().Resent.Load() != 1 {
 		t.Errorf("sent %+v, %d counted", sent, w.sender.Counts().Resent.Load())
 	}
-	if state, _ := w.state(key); state != "done" {
-		t.Errorf("%s", state)
-	}
+	w.until("that is written down", func() bool { state, _ := w.state(key); return state == "done" })
 }
 
 func TestRefused(t *testing.T) {

@@ -108,6 +108,7 @@ func (tx *Tx) MoveMark(ctx context.Context, carrier string, asOf time.Time) erro
 
 // EndTenure makes everything open of a tenure void. It begins with the row of the number's limits, which a search that is
 // just being accepted holds: what comes after sees that search. Without an id it is about whatever was searched until then.
+// A text that was handed over is void too: a receipt of failure would send it again, to whoever has the number then.
 func (tx *Tx) EndTenure(ctx context.Context, subject, tenureID string, at time.Time) (int, error) {
 	_, err := tx.exec(ctx, `UPDATE number_limits SET id_tries = 0, id_locked_until = 0 WHERE subject = $1`, subject)
 	if err != nil {
@@ -118,7 +119,7 @@ func (tx *Tx) EndTenure(ctx context.Context, subject, tenureID string, at time.T
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.exec(ctx, `UPDATE work SET state = 'void', done_at = $3 WHERE subject = $1 AND state = 'open' AND (tenure = $2 AND tenure <> ''
+	_, err = tx.exec(ctx, `UPDATE work SET state = 'void', done_at = $3 WHERE subject = $1 AND (state = 'open' OR state = 'done' AND lane = 'text') AND (tenure = $2 AND tenure <> ''
 		OR $2 = '' AND ref IN (SELECT id FROM searches WHERE searches.subject = $1 AND searches.requested_at <= $3)
 		OR ref IN (SELECT id FROM codes WHERE codes.subject = $1 AND codes.issued_at <= $3))`, subject, tenureID, micros(at))
 	if err != nil {

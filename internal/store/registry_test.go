@@ -149,6 +149,9 @@ func TestEndTenure(t *testing.T) {
 		done := item("s", "done", "app:qq")
 		addWork(t, db, item("s", "collecting", "app:qq"), next, done, item("s2", "another number", "app:qq"))
 		finish(t, db, start, work.Result{Key: done.Key, State: work.Done})
+		handed := item("s", "replied", work.Texts)
+		addWork(t, db, handed)
+		finish(t, db, start, work.Result{Key: handed.Key, State: work.Done})
 		for id, issued := range map[string]time.Time{"before": start, "after": at.Add(time.Microsecond)} {
 			write(t, db, func(ctx context.Context, tx tx) error {
 				return tx.AddCode(ctx, verification.Code{Subject: "s", ID: id, Status: verification.Open, Number: []byte{1}, IssuedAt: issued})
@@ -176,7 +179,10 @@ func TestEndTenure(t *testing.T) {
 				t.Errorf("search %s is %s, want %s", id, x.Status, want)
 			}
 		}
-		for ref, want := range map[string]string{"collecting": "void", "next tenure": "open", "done": "done", "another number": "open", "before": "void", "after": "open"} {
+		write(t, db, func(ctx context.Context, tx tx) error { // as after a receipt that says undelivered
+			return tx.PostponeWork(ctx, at, []work.Key{handed.Key})
+		})
+		for ref, want := range map[string]string{"collecting": "void", "replied": "void", "next tenure": "open", "done": "done", "another number": "open", "before": "void", "after": "open"} {
 			var state string
 			if err := storetest.SQL(t, db).QueryRow(`SELECT state FROM work WHERE ref = $1`, ref).Scan(&state); err != nil || state != want {
 				t.Errorf("work of %s is %s, want %s, %v", ref, state, want, err)

@@ -2,6 +2,7 @@ package sms
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/linxGnu/gosmpp/pdu"
@@ -23,6 +24,7 @@ const (
 
 // answered is the client's form of an id in a submit_sm_resp, which is also the one in receipted_message_id.
 func (i IDs) answered(id string) string {
+	id = printable(id)
 	switch i {
 	case IDsAnswerHex:
 		return decimal(id, idBase16)
@@ -35,6 +37,7 @@ func (i IDs) answered(id string) string {
 
 // receipted is the client's form of an id in a receipt's text.
 func (i IDs) receipted(id string) string {
+	id = printable(id)
 	switch i {
 	case IDsAnswerHex:
 		return decimal(id, idBase10)
@@ -43,6 +46,14 @@ func (i IDs) receipted(id string) string {
 	default:
 		return id
 	}
+}
+
+// printable quotes an id that is not plain ASCII: a database refuses some bytes, and with them all that is written together.
+func printable(id string) string {
+	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return strconv.QuoteToASCII(id)
+	}
+	return id
 }
 
 const idDigitsMax = 64 // a message_id has at most 64 octets
@@ -71,7 +82,18 @@ func parseReceiptText(s string) receiptText {
 	if i := strings.Index(lower, "text:"); i >= 0 {
 		s, lower = s[:i], lower[:i]
 	}
-	return receiptText{ID: receiptField(s, lower, "id:"), Status: strings.ToUpper(receiptField(s, lower, "stat:"))}
+	return receiptText{ID: receiptField(s, lower, "id:"), Status: statusWord(receiptField(s, lower, "stat:"))}
+}
+
+const statusLettersMax = 16 // the standard's have seven
+
+// statusWord is a status in capitals; what cannot be one is none.
+func statusWord(s string) string {
+	word := strings.ToUpper(s)
+	if len(word) > statusLettersMax || strings.ContainsFunc(word, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+		return ""
+	}
+	return word
 }
 
 func receiptField(s, lower, key string) string {
@@ -106,12 +128,13 @@ const (
 	esmIntermediate = 0x20
 )
 
-// readReceipt tells whether a deliver_sm is a receipt, and what it says. At is left to the caller.
+// readReceipt tells whether a deliver_sm is a receipt, and what it says. At is left to the caller. The centre must mark it or
+// name the message in a parameter: a text alone is no receipt, because anybody can send one that looks like it.
 func (i IDs) readReceipt(p *pdu.DeliverSM) (texts.Receipt, bool) {
 	said := parseReceiptText(messageText(p))
 	kind := p.EsmClass & esmType
 	tlv, named := p.OptionalParameters[pdu.TagReceiptedMessageID]
-	if kind != esmReceipt && kind != esmIntermediate && !named && (said.ID == "" || said.Status == "") {
+	if kind != esmReceipt && kind != esmIntermediate && !named {
 		return texts.Receipt{}, false
 	}
 	r := texts.Receipt{MessageID: i.receipted(said.ID), Status: said.Status}

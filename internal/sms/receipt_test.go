@@ -1,6 +1,7 @@
 package sms
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/linxGnu/gosmpp/data"
@@ -35,7 +36,10 @@ func TestReadReceipt(t *testing.T) {
 		is   bool
 	}{
 		{"Appendix B, marked", IDsAlike, delivery(t, 0x04, appendixB), texts.Receipt{MessageID: "0123456789", Final: true, Delivered: true, Status: "DELIVRD"}, true},
-		{"Appendix B, not marked", IDsAlike, delivery(t, 0, appendixB), texts.Receipt{MessageID: "0123456789", Final: true, Delivered: true, Status: "DELIVRD"}, true},
+		{"Appendix B, not marked: a person can write that", IDsAlike, delivery(t, 0, appendixB), texts.Receipt{}, false},
+		{"a status that is no word", IDsAlike, delivery(t, 0x04, "id:7 stat:DELIV@D"), texts.Receipt{MessageID: "7"}, true},
+		{"a status that is too long", IDsAlike, delivery(t, 0x04, "id:7 stat:"+strings.Repeat("A", 17)), texts.Receipt{MessageID: "7"}, true},
+		{"an id that a database refuses", IDsAlike, delivery(t, 0x04, "", id("a\x00\xff"), state(2)), texts.Receipt{MessageID: `"a\x00\xff"`, Final: true, Delivered: true, Status: "DELIVRD"}, true},
 		{"undeliverable", IDsAlike, delivery(t, 0x04, "id:7 stat:UNDELIV err:005"), texts.Receipt{MessageID: "7", Final: true, Status: "UNDELIV"}, true},
 		{"in another case", IDsAlike, delivery(t, 0x04, "ID:7 Stat:expired"), texts.Receipt{MessageID: "7", Final: true, Status: "EXPIRED"}, true},
 		{"accepted is not final", IDsAlike, delivery(t, 0x04, "id:7 stat:ACCEPTD"), texts.Receipt{MessageID: "7", Status: "ACCEPTD"}, true},
@@ -71,6 +75,7 @@ func TestAnsweredID(t *testing.T) {
 		{IDsAnswerHex, "00001A2b", "6699"},
 		{IDsReceiptHex, "0006699", "6699"},
 		{IDsAnswerHex, "a-uuid-is-no-number", "a-uuid-is-no-number"},
+		{IDsAlike, "a\x00\xff", `"a\x00\xff"`},
 	} {
 		if got := row.ids.answered(row.id); got != row.want {
 			t.Errorf("%v %q: %q", row.ids, row.id, got)

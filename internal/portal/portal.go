@@ -215,9 +215,10 @@ var (
 	errStepLost  = fault.New(fault.Conflict, "STEP_LOST", "Please begin with the number again.")
 )
 
-// requestCodeFor asks for a code and remembers it for the second page.
-func (p *Portal) requestCodeFor(ctx context.Context, number phone.Number, lang words.Language) (step, error) {
-	ticket, err := p.Searches.RequestCode(ctx, p.Channel, number, lang, "")
+// requestCodeFor asks for a code and remembers it for the second page. A button pressed twice asks twice under one press:
+// the second time is answered like the first and sends nothing, so that nobody is told off for an unsteady hand.
+func (p *Portal) requestCodeFor(ctx context.Context, number phone.Number, lang words.Language, press string) (step, error) {
+	ticket, err := p.Searches.RequestCode(ctx, p.Channel, number, lang, press)
 	if err != nil {
 		return step{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -314,5 +315,48 @@ func TestWritePage(t *testing.T) {
 	}
 	if w.Header().Get("Content-Security-Policy") == "" {
 		t.Error("no policy")
+	}
+}
+
+var pressInPage = regexp.MustCompile(`name="press" value="([A-Z2-7]{26})"`)
+
+func TestAButtonPressedTwiceIsOnePress(t *testing.T) {
+	v := visit(t, words.ZhCN)
+	one, other := pressInPage.FindStringSubmatch(v.get("/").body), pressInPage.FindStringSubmatch(v.get("/").body)
+	if one == nil || other == nil || one[1] == other[1] {
+		t.Fatalf("two pages name the presses %q and %q, want two", one, other)
+	}
+	for _, press := range []string{one[1], one[1], other[1], "", "made up", strings.Repeat("A", 4000)} {
+		v.post("/code", "phoneNumber", "13812345678", "press", press)
+	}
+	if want := []string{one[1], one[1], other[1], "", "", ""}; !slices.Equal(v.rules.presses, want) {
+		t.Errorf("the rules heard of the presses %q, want %q", v.rules.presses, want)
+	}
+	v.rules.presses = nil
+	v.post("/code/again")
+	v.post("/code/again")
+	if got := v.rules.presses; len(got) != 2 || got[0] == "" || got[0] != got[1] {
+		t.Errorf("asked again twice for one code, the rules heard of the presses %q", got)
+	}
+}
+
+func TestAStepThatIsDoneLeadsToItsSearch(t *testing.T) {
+	v := visit(t, words.ZhCN)
+	v.rules.report = answers(v.clock.Now(), "collecting", "2...............")
+	v.proveIdentity()
+	for _, again := range []func() page{
+		func() page { return v.post("/search", "code", rightCode, "idLast6", rightLast) },
+		func() page { return v.get("/verify") },
+		func() page { return v.post("/code/again") },
+	} {
+		if got := again(); got.status != 200 || got.path != "/searches/"+theSearch {
+			t.Errorf("%d at %s, want the search", got.status, got.path)
+		}
+	}
+	if len(v.rules.started) != 1 || len(v.rules.requests) != 1 {
+		t.Errorf("%d searches and %d codes, want one each", len(v.rules.started), len(v.rules.requests))
+	}
+	if got := v.askForCode(); got.path != "/verify" {
+		t.Errorf("another number leads to %s", got.path)
 	}
 }

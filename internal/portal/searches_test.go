@@ -20,6 +20,7 @@ type memory struct {
 	mu       sync.Mutex
 	clock    clock.Clock
 	requests []phone.Number
+	presses  []string
 	started  []search.Request
 	channel  string
 	lang     words.Language
@@ -36,13 +37,14 @@ const (
 	theSearch  = "s-1"
 )
 
-func (m *memory) RequestCode(_ context.Context, channel verification.Channel, n phone.Number, l words.Language, _ string) (verification.Ticket, error) {
+func (m *memory) RequestCode(_ context.Context, channel verification.Channel, n phone.Number, l words.Language, key string) (verification.Ticket, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.codeErr != nil {
 		return verification.Ticket{}, m.codeErr
 	}
 	m.requests, m.channel, m.lang = append(m.requests, n), channel.ID, l
+	m.presses = append(m.presses, key)
 	return verification.Ticket{ID: "code-1", ExpiresAt: m.clock.Now().Add(5 * time.Minute)}, nil
 }
 

@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"crypto/rand"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 // numberForm is the first page's form.
 type numberForm struct {
 	PhoneNumber string // as typed
+	Press       string // names one press of the button, however often it is repeated
 	Problem     problem
 	Apps        int
 	LastSearch  string // id of the search that this browser saw last
@@ -30,7 +33,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) {
 
 func (p *Portal) renderHome(w http.ResponseWriter, r *http.Request, status int, f numberForm) {
 	lang := p.Language(r)
-	f.Apps = len(p.Catalog.IDs())
+	f.Apps, f.Press = len(p.Catalog.IDs()), rand.Text()
 	f.ServiceName, f.Menu = p.ServiceName.In(lang), p.Menu.In(lang)
 	if c, err := r.Cookie(lastCookie); err == nil && searchID.MatchString(c.Value) {
 		f.LastSearch = c.Value
@@ -61,7 +64,7 @@ func (p *Portal) requestCode(w http.ResponseWriter, r *http.Request) {
 		p.renderHome(w, r, wrong.Status, numberForm{PhoneNumber: asTyped, Problem: wrong})
 		return
 	}
-	s, err := p.requestCodeFor(r.Context(), number, lang)
+	s, err := p.requestCodeFor(r.Context(), number, lang, pressOf(r.PostFormValue("press")))
 	if err != nil {
 		wrong := p.told(w, r, err, lang)
 		p.renderHome(w, r, wrong.Status, numberForm{PhoneNumber: asTyped, Problem: wrong})
@@ -69,6 +72,16 @@ func (p *Portal) requestCode(w http.ResponseWriter, r *http.Request) {
 	}
 	p.keepStep(w, s)
 	http.Redirect(w, r, "/verify", http.StatusSeeOther)
+}
+
+var press = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+// pressOf is the press that a form names; one that this page did not make is none.
+func pressOf(s string) string {
+	if !press.MatchString(s) {
+		return ""
+	}
+	return s
 }
 
 // told is problemOf for a form: it logs what is our own and sets Retry-After.
@@ -88,13 +101,12 @@ func clip(s string) string {
 
 // requestCodeAgain sends another code to the number of the step.
 func (p *Portal) requestCodeAgain(w http.ResponseWriter, r *http.Request) {
-	s, ok := p.stepOf(r)
+	s, ok := p.openStep(w, r)
 	if !ok {
-		p.fail(w, r, errStepLost)
 		return
 	}
 	lang := p.Language(r)
-	newer, err := p.requestCodeFor(r.Context(), s.number(), lang)
+	newer, err := p.requestCodeFor(r.Context(), s.number(), lang, "after "+s.CodeID)
 	if err != nil {
 		p.renderVerify(w, r, s, p.told(w, r, err, lang))
 		return
@@ -127,9 +139,8 @@ func (p *Portal) resendOf(s step, lang words.Language) resend {
 }
 
 func (p *Portal) verify(w http.ResponseWriter, r *http.Request) {
-	s, ok := p.stepOf(r)
+	s, ok := p.openStep(w, r)
 	if !ok {
-		p.fail(w, r, errStepLost)
 		return
 	}
 	p.renderVerify(w, r, s, problem{Status: http.StatusOK})
@@ -152,7 +163,7 @@ func (p *Portal) renderVerify(w http.ResponseWriter, r *http.Request, s step, wr
 // verifyAgain is the part that offers another code, fetched when its time has come.
 func (p *Portal) verifyAgain(w http.ResponseWriter, r *http.Request) {
 	s, ok := p.stepOf(r)
-	if !ok {
+	if !ok || s.Search != "" {
 		w.Header().Set("HX-Refresh", "true")
 		p.fail(w, r, errStepLost)
 		return
@@ -166,9 +177,8 @@ func (p *Portal) startSearch(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	s, ok := p.stepOf(r)
+	s, ok := p.openStep(w, r)
 	if !ok {
-		p.fail(w, r, errStepLost)
 		return
 	}
 	lang := p.Language(r)
@@ -183,7 +193,7 @@ func (p *Portal) startSearch(w http.ResponseWriter, r *http.Request) {
 		p.renderVerify(w, r, s, p.told(w, r, err, lang))
 		return
 	}
-	p.keepSearch(w, started)
+	p.keepSearch(w, s, started)
 	http.Redirect(w, r, "/searches/"+started.ID, http.StatusSeeOther)
 }
 
@@ -223,9 +233,10 @@ func readCode(s string) (string, bool) {
 	return code, len(code) == codeDigits && strings.Trim(code, "0123456789") == ""
 }
 
-// keepSearch gives the browser the token, sent back only to this search's own pages, and the id, which opens nothing.
-func (p *Portal) keepSearch(w http.ResponseWriter, s search.Started) {
+// keepSearch gives the browser the token, sent back only to this search's own pages, and the id, which opens nothing. The
+// step is done and forgets the number.
+func (p *Portal) keepSearch(w http.ResponseWriter, done step, s search.Started) {
 	p.setCookie(w, tokenCookie, s.AccessToken, "/searches/"+s.ID, tokenAge)
 	p.setCookie(w, lastCookie, s.ID, "/", tokenAge)
-	p.setCookie(w, stepCookie, "", "/", 0)
+	p.keepStep(w, step{CodeID: done.CodeID, SentAt: done.SentAt, ExpiresAt: done.ExpiresAt, Search: s.ID})
 }

@@ -15,9 +15,10 @@ import (
 // nor made up.
 type step struct {
 	CodeID    string `json:"c"`
-	Number    string `json:"n"` // E.164
-	SentAt    int64  `json:"s"` // seconds since 1970
-	ExpiresAt int64  `json:"e"` // the code's, seconds since 1970
+	Number    string `json:"n"`           // E.164
+	SentAt    int64  `json:"s"`           // seconds since 1970
+	ExpiresAt int64  `json:"e"`           // the code's, seconds since 1970
+	Search    string `json:"d,omitempty"` // what it led to: the step is done
 }
 
 const (
@@ -91,6 +92,21 @@ func (p *Portal) stepOf(r *http.Request) (step, bool) {
 		return step{}, false
 	}
 	return s, true
+}
+
+// openStep finds a step that is still to be done. One that is done leads to its search: the button was pressed twice, or
+// the back button. It has answered when it is false.
+func (p *Portal) openStep(w http.ResponseWriter, r *http.Request) (step, bool) {
+	s, ok := p.stepOf(r)
+	switch {
+	case !ok:
+		p.fail(w, r, errStepLost)
+	case s.Search != "":
+		http.Redirect(w, r, "/searches/"+s.Search, http.StatusSeeOther)
+	default:
+		return s, true
+	}
+	return step{}, false
 }
 
 // setCookie writes a cookie that scripts cannot read; an age of 0 or less removes it.

@@ -12,7 +12,7 @@ func (v *visitor) isWrong(field, text string) {
 	v.t.Helper()
 	v.sees(text)
 	v.until("the cursor on the summary", func() (bool, string) {
-		return peek[string](v, `document.activeElement.id`) == "problem", v.page()
+		return peek[string](v, `document.readyState + " " + document.activeElement.id`) == "complete problem", v.page()
 	})
 	if field == "" {
 		return
@@ -174,9 +174,12 @@ func TestBackButton(t *testing.T) {
 		handset.pickUp(who)
 		v.prove(handset.readCode(""), who.IDLast6)
 		v.sees(v.say("result.own"))
+		here := v.path()
 		v.back()
-		v.sees(v.say("problem.STEP_LOST"))
-		v.tap(v.say("message.home"))
+		v.until("the search again, not a form that is done", func() (bool, string) {
+			return peek[string](v, `document.readyState == "complete" ? location.pathname : ""`) == here, v.page()
+		})
+		v.open("/")
 		v.tap(v.say("home.last"))
 		v.sees(v.say("result.own"))
 	})
@@ -209,4 +212,27 @@ func TestAnotherBrowserSeesNothing(t *testing.T) {
 	v.sees(v.say("result.own"))
 	handset.open(v.path())
 	handset.sees(v.say("problem.NOT_FOUND"))
+}
+
+// TestUnsteadyHand presses every button of the way twice.
+func TestUnsteadyHand(t *testing.T) {
+	both(t, func(t *testing.T, lang words.Language) {
+		c := newCountry(t)
+		who := c.sample()
+		v, handset := visit(t, c.URL(), device{language: lang}), visit(t, c.URL(), device{language: lang})
+		v.open("/")
+		v.write(v.say("home.number"), who.national())
+		v.tapTwice(v.say("home.send"))
+		v.sees(v.say("verify.heading"))
+		handset.pickUp(who)
+		code := handset.readCode("")
+		v.write(v.say("verify.code"), code)
+		v.write(v.say("verify.lastSix"), who.IDLast6)
+		v.tapTwice(v.say("verify.start"))
+		v.sees(v.say("result.own"))
+		handset.onScreen("the reply", func() bool { return handset.count(".bubble") >= 2 })
+		if n := handset.count(".bubble"); n != 2 {
+			t.Errorf("%d texts arrived, want the code and the reply", n)
+		}
+	})
 }

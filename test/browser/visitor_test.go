@@ -219,8 +219,13 @@ func (v *visitor) path() string {
 // tap puts a finger on what bears a label: a link, a button, a summary.
 func (v *visitor) tap(label string) {
 	v.t.Helper()
-	v.tapAt(fmt.Sprintf(`Array.from(document.querySelectorAll("a, button, summary, label")).find(e => e.checkVisibility() &&
-		e.textContent.replace(/\s+/g, " ").trim().includes(%q))`, plain(label)), label)
+	v.tapAt(labelled(label), label)
+}
+
+// labelled is the element that bears a label, as an expression.
+func labelled(label string) string {
+	return fmt.Sprintf(`Array.from(document.querySelectorAll("a, button, summary, label")).find(e => e.checkVisibility() &&
+		e.textContent.replace(/\s+/g, " ").trim().includes(%q))`, plain(label))
 }
 
 // tapOn puts a finger on the first element of a selector.
@@ -236,7 +241,13 @@ type spot struct {
 
 func (v *visitor) tapAt(element, name string) {
 	v.t.Helper()
-	var at spot
+	at := v.spotOf(element, name)
+	v.do(chromedp.TapXY(at.X, at.Y))
+}
+
+// spotOf brings an element into view and says where a finger would hit it.
+func (v *visitor) spotOf(element, name string) (at spot) {
+	v.t.Helper()
 	v.until(name+" to tap", func() (bool, string) {
 		at = peek[spot](v, `(() => {
 			const e = `+element+`;
@@ -252,7 +263,7 @@ func (v *visitor) tapAt(element, name string) {
 	if at.Covered != "" {
 		v.t.Fatalf("%s cannot be tapped: it is under %s", name, at.Covered)
 	}
-	v.do(chromedp.TapXY(at.X, at.Y))
+	return at
 }
 
 // write fills in the field with a label, as on a phone: a tap, then key by key.
@@ -265,6 +276,13 @@ func (v *visitor) write(label, text string) {
 	})
 	_ = ask[bool](v, `document.activeElement.select() || true`)
 	v.do(chromedp.KeyEvent(text))
+}
+
+// tapTwice puts a finger on a button and at once again on the same spot.
+func (v *visitor) tapTwice(label string) {
+	v.t.Helper()
+	at := v.spotOf(labelled(label), label)
+	v.do(chromedp.TapXY(at.X, at.Y), chromedp.TapXY(at.X, at.Y))
 }
 
 // submit taps a button and waits until another page has come, which may look the same.

@@ -99,9 +99,9 @@ var (
 
 // Apply gives the life after e, or why e cannot be applied to it. freeze is how long a number must rest.
 func (l Life) Apply(e Event, freeze time.Duration) (Life, error) {
-	next := l
-	next.Past = slices.Clone(l.Past)
-	next.Breaches = slices.Clone(l.Breaches)
+	next := l // shares what is past with l: nothing there is ever changed in place, and appending moves it
+	next.Past = slices.Clip(l.Past)
+	next.Breaches = slices.Clip(l.Breaches)
 	if next.State == "" {
 		next.State = Unknown
 	}

@@ -300,8 +300,8 @@ func (r *Registry) ended(ctx context.Context, tx Tx, carrier string, before, aft
 		return r.firstHeard(ctx, tx, carrier, after)
 	}
 	for _, past := range after.Past {
-		if slices.Contains(before.Ended, past.ID) || past.ID == "" {
-			continue
+		if slices.Contains(before.Ended, past.ID) || past.ID == "" && !past.End.After(before.Since) {
+			continue // known before; one without a name, by when it ended
 		}
 		searches, err := tx.EndTenure(ctx, after.Subject, past.ID, past.End)
 		if err != nil {

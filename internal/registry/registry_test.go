@@ -272,6 +272,27 @@ func TestLaterReportsEndNothingAgain(t *testing.T) {
 	}
 }
 
+// A tenure whose id no event ever named ends like any other.
+func TestATenureWithoutAName(t *testing.T) {
+	for name, last := range map[string]registry.Reported{
+		"transferred":                  ev(3, tenure.Transferred, 60, "t2"),
+		"cancelled again":              ev(3, tenure.Cancelled, 60),
+		"cancelled again, now by name": ev(3, tenure.Cancelled, 60, "t1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := storetest.Open(t)
+			r := newRegistry(t, db)
+			take(t, r, "alpha", ev(1, tenure.Cancelled, 10), ev(2, tenure.Restored, 20))
+			holdings(t, db, r)
+			take(t, r, "alpha", last)
+			var status string
+			if err := storetest.SQL(t, db).QueryRow(`SELECT status FROM searches WHERE id = 'search-t1'`).Scan(&status); err != nil || status != "void" {
+				t.Errorf("the search of the tenure that ended is %s, %v", status, err)
+			}
+		})
+	}
+}
+
 func TestMark(t *testing.T) {
 	db := storetest.Open(t)
 	r := newRegistry(t, db)

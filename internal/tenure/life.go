@@ -254,8 +254,14 @@ func (l *Life) checkFreeze(e Event, freeze time.Duration) {
 	}
 }
 
-// means tells whether e speaks of the tenure that l is in; an event without a tenure id speaks of whichever it is.
-func (l *Life) means(e Event) bool { return e.TenureID == "" || e.TenureID == l.Tenure.ID }
+// means tells whether e speaks of the tenure that l is in; an event without a tenure id speaks of whichever it is. A tenure
+// that began before anything was reported, and ended and was restored without a name, has the first one that it is given.
+func (l *Life) means(e Event) bool {
+	if l.Tenure.ID == "" {
+		l.Tenure.ID = e.TenureID
+	}
+	return e.TenureID == "" || e.TenureID == l.Tenure.ID
+}
 
 func (l *Life) had(tenureID string) bool {
 	return l.State != Unknown && l.Tenure.ID == tenureID ||

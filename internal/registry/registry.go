@@ -115,6 +115,9 @@ type Verdict struct {
 // errNotYours is the reason for an event of a number that the carrier neither owns nor received by porting.
 var errNotYours = errors.New("the number is not the reporting carrier's")
 
+// errSequenceUsed is the reason for an event that is not taken, because what came before it under its number was another one.
+var errSequenceUsed = errors.New("the sequence number was used for another event")
+
 // Owner gives the carrier that owns a number's block, by the longest prefix; empty: none here does.
 func (r *Registry) Owner(n phone.Number) string {
 	owner, longest := "", 0
@@ -232,7 +235,21 @@ func (r *Registry) apply(ctx context.Context, tx Tx, carrier string, events []Ev
 	if err := tx.SaveLives(ctx, lives); err != nil {
 		return nil, err
 	}
-	return verdictsOf(events, fresh, asides, breaches), r.note(ctx, tx, carrier, events, fresh)
+	verdicts := verdictsOf(events, fresh, asides, breaches)
+	for i, e := range events {
+		if of, _ := slices.BinarySearch(subjects, e.Subject); !fresh[i] && !stored(e, all[of]) {
+			verdicts[i] = Verdict{Sequence: e.Sequence, Status: KeptAside, Code: "DOES_NOT_FIT", Reason: errSequenceUsed.Error()}
+		}
+	}
+	return verdicts, r.note(ctx, tx, carrier, events, fresh)
+}
+
+// stored tells whether an event that is not new is the very one that the number has under its sequence number.
+func stored(e Event, of []Event) bool {
+	return slices.ContainsFunc(of, func(o Event) bool {
+		return o.Carrier == e.Carrier && o.Sequence == e.Sequence && o.Type == e.Type && o.At.UnixMicro() == e.At.UnixMicro() &&
+			o.TenureID == e.TenureID && o.Receiving == e.Receiving
+	})
 }
 
 // fold replays the events that their carriers were entitled to report.

@@ -52,6 +52,12 @@ func ev(sequence int64, kind tenure.Type, at int, more ...string) registry.Repor
 	return e
 }
 
+// elsewhere is the same of another number.
+func elsewhere(e registry.Reported) registry.Reported {
+	e.Number = phone.MustParse("+8613800000002")
+	return e
+}
+
 func take(t *testing.T, r *registry.Registry, carrier string, events ...registry.Reported) []registry.Verdict {
 	t.Helper()
 	verdicts, err := r.Take(t.Context(), carrier, events, time.Time{})
@@ -101,6 +107,12 @@ func TestTake(t *testing.T) {
 		"an event twice is applied once": {[]step{
 			{"alpha", ev(1, tenure.Activated, 1, "t1"), applied, ""},
 			{"alpha", ev(1, tenure.Activated, 1, "t1"), already, ""}},
+			tenure.InService, "t1", "alpha"},
+		"a sequence number that is used again": {[]step{
+			{"alpha", ev(1, tenure.Activated, 1, "t1"), applied, ""},
+			{"alpha", ev(1, tenure.Cancelled, 2, "t1"), aside, "DOES_NOT_FIT"},
+			{"alpha", ev(1, tenure.Activated, 1, "t2"), aside, "DOES_NOT_FIT"},
+			{"alpha", elsewhere(ev(1, tenure.Activated, 1, "t1")), aside, "DOES_NOT_FIT"}},
 			tenure.InService, "t1", "alpha"},
 		"what does not fit is kept aside and fits later": {[]step{
 			{"alpha", ev(3, tenure.Suspended, 3), aside, "DOES_NOT_FIT"},

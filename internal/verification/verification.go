@@ -287,7 +287,7 @@ func (v *Verifier) lock(ctx context.Context, tx Tx, codeID string, now time.Time
 
 // judge compares, and counts what was wrong in the code and in the number's limits.
 func judge(c *Code, l *Limits, hash string, now time.Time) (Code, error) {
-	usable := now.Before(c.ExpiresAt) && (c.Status == Open || c.Status == Used)
+	usable := now.Before(c.ExpiresAt) && c.Tries < triesMax && (c.Status == Open || c.Status == Used)
 	if subtle.ConstantTimeCompare([]byte(hash), []byte(c.Hash)) != 1 || !usable {
 		c.Tries++
 		if c.Tries >= triesMax && c.Status == Open {

@@ -299,6 +299,22 @@ func TestReplay(t *testing.T) {
 
 // A newer code replaces the older, and both count for the number: asking anew resets nothing. Five wrong tries a code and
 // five codes an hour take twenty codes for a hundred.
+// A used code still opens the search that it began, so it bears no more guesses than another one.
+func TestFiveTriesAUsedCode(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		id, digits := d.issue()
+		p, err := d.try(id, digits)
+		d.want(err, "")
+		d.matched(p, "the search")
+		for range 5 {
+			_, err := d.try(id, wrong(digits))
+			d.want(err, refused)
+		}
+		_, err = d.try(id, digits)
+		d.want(err, refused)
+	})
+}
+
 func TestAHundredWrongInARow(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
 		var id, digits string

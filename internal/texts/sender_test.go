@@ -146,12 +146,12 @@ func (w *world) state(k work.Key) (state, outcome string) {
 // until waits for a condition, which it looks at again after every transaction.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	defer cancel()
 	for !holds() {
 		select {
 		case <-w.wrote:
-		case <-deadline.C:
+		case <-ctx.Done():
 			w.t.Fatalf("waited in vain until %s; %d submitted, %d arrived, %d postponed", what, len(w.submitted()), len(w.arrived()), w.sender.Counts().Postponed.Load())
 		}
 	}

@@ -1,11 +1,13 @@
 package search
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"untether/internal/catalog"
 	"untether/internal/phone"
+	"untether/internal/sms"
 	"untether/internal/words"
 	"untether/internal/work"
 )
@@ -97,6 +99,27 @@ func TestCompose(t *testing.T) {
 			}
 			if got := style.Compose(lang, phone.MustParse("+8613800000001"), now, c.apps, catalog.Default()); got != want {
 				t.Errorf("%s, %s:\n%s\nwant\n%s", name, lang, got, want)
+			}
+		}
+	}
+}
+
+// However many apps a catalogue has and whatever they answer, the text can be sent.
+func TestAReplyFitsASMSCentre(t *testing.T) {
+	style := ReplyStyle{Place: time.UTC, Service: map[words.Language]string{words.ZhCN: "微信公众号“清号”", words.En: "WeChat account 清号"},
+		Menu: map[words.Language]string{words.ZhCN: "我的查询", words.En: "My searches"}}
+	ids := catalog.Default().IDs()
+	for _, n := range []int{len(ids), 100, 1000} { // catalog.AppsMax
+		for _, counts := range []Counts{{}, {countMax, countMax, countMax}} {
+			apps := make([]AppReport, n)
+			for i := range apps {
+				apps[i] = AppReport{App: ids[i%len(ids)], Status: Answered, Counts: counts}
+			}
+			for _, lang := range words.Languages() {
+				text := style.Compose(lang, phone.MustParse("+8613800000001"), time.UnixMicro(0), apps, catalog.Default())
+				if _, err := sms.Segment(text, 1); err != nil || n == len(ids) && strings.Contains(text, "…") {
+					t.Errorf("%d apps with %v in %s: %v: %s", n, counts, lang, err, text)
+				}
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf16"
 
 	"untether/internal/audit"
 	"untether/internal/catalog"
@@ -216,7 +217,20 @@ func (s *Service) replyItem(x Search, tasks []work.Item, now time.Time) (work.It
 }
 
 // Compose writes the one reply. It names apps by the catalogue and says nothing that an app wrote.
+// One that would be longer than an SMS centre takes names the first apps of each list only; the page has them all.
 func (r ReplyStyle) Compose(lang words.Language, n phone.Number, now time.Time, apps []AppReport, names *catalog.Catalog) string {
+	text := r.compose(lang, n, now, apps, names, len(apps))
+	for most := len(apps) / 2; most > 0 && len(utf16.Encode([]rune(text))) > replyUnitsMax; most = most * 3 / 4 {
+		text = r.compose(lang, n, now, apps, names, most)
+	}
+	return text
+}
+
+// replyUnitsMax is a little less than 20 parts of 67 UTF-16 units, the most that package sms sends.
+const replyUnitsMax = 1300
+
+// compose names at most so many apps in each list.
+func (r ReplyStyle) compose(lang words.Language, n phone.Number, now time.Time, apps []AppReport, names *catalog.Catalog, most int) string {
 	count := func(of func(AppReport) int) string {
 		var list []string
 		for _, a := range apps {
@@ -224,7 +238,7 @@ func (r ReplyStyle) Compose(lang words.Language, n phone.Number, now time.Time, 
 				list = append(list, words.Say(lang, "sms.reply.app", "name", nameOf(a.App, lang, names), "count", of(a)))
 			}
 		}
-		return r.list(lang, list)
+		return r.list(lang, list, most)
 	}
 	named := func(which func(AppReport) bool) string {
 		var list []string
@@ -233,7 +247,7 @@ func (r ReplyStyle) Compose(lang words.Language, n phone.Number, now time.Time, 
 				list = append(list, nameOf(a.App, lang, names))
 			}
 		}
-		return r.list(lang, list)
+		return r.list(lang, list, most)
 	}
 	say := func(key, list string) string {
 		if list == "" {
@@ -255,11 +269,14 @@ func (r ReplyStyle) Compose(lang words.Language, n phone.Number, now time.Time, 
 	return text + words.Say(lang, "sms.reply.separator") + words.Say(lang, "sms.reply.doubt")
 }
 
-func (ReplyStyle) list(lang words.Language, items []string) string {
+func (ReplyStyle) list(lang words.Language, items []string, most int) string {
 	text := ""
 	for i, item := range items {
 		if i > 0 {
 			text += words.Say(lang, "sms.list.separator")
+		}
+		if i == most {
+			return text + "…"
 		}
 		text += item
 	}

@@ -86,15 +86,15 @@ const (
 // Run closes searches until ctx ends: those that have all their answers, those whose deadline has come, and, after a crash,
 // those that were left behind.
 func (s *Service) Run(ctx context.Context, log *slog.Logger) error {
-	next, since := s.Clock.Now(), time.Time{}
+	next, from := s.Clock.Now(), time.Time{}
 	for ctx.Err() == nil {
 		if now := s.Clock.Now(); !now.Before(next) {
 			var err error
-			if next, err = s.sweep(ctx, since); err != nil {
+			if next, err = s.sweep(ctx, from); err != nil {
 				log.Error("due searches cannot be closed", "error", err)
 				next = now.Add(time.Second)
 			} else {
-				since = now.Add(-leftBehindWithin)
+				from = now.Add(ReplyWithin - leftBehindWithin)
 			}
 		}
 		if err := s.closeTouched(ctx); err != nil {
@@ -120,14 +120,15 @@ func (s *Service) closeTouched(ctx context.Context) error {
 	return nil
 }
 
-// sweep closes what is due, and what was left behind of the searches requested since; it tells when to sweep next.
-func (s *Service) sweep(ctx context.Context, since time.Time) (time.Time, error) {
+// sweep closes what is due, and what was left behind of the searches whose deadline is from or later; it tells when to sweep
+// next.
+func (s *Service) sweep(ctx context.Context, from time.Time) (time.Time, error) {
 	now := s.Clock.Now()
 	err := s.closeAll(ctx, func(ctx context.Context, tx Tx) ([]Key, error) { return tx.DueSearches(ctx, now, sweepMax) })
 	if err != nil {
 		return now, err
 	}
-	err = s.closeAll(ctx, func(ctx context.Context, tx Tx) ([]Key, error) { return tx.AnsweredSearches(ctx, since, sweepMax) })
+	err = s.closeAll(ctx, func(ctx context.Context, tx Tx) ([]Key, error) { return tx.AnsweredSearches(ctx, from, sweepMax) })
 	if err != nil {
 		return now, err
 	}

@@ -81,9 +81,9 @@ type Tx interface {
 	Tasks(ctx context.Context, searches []Key) ([][]work.Item, error)
 	// DueSearches gives up to max collecting searches whose deadline has passed, the most overdue first.
 	DueSearches(ctx context.Context, now time.Time, max int) ([]Key, error)
-	// AnsweredSearches gives up to max collecting searches that wait for nothing any more, of those requested at since or
-	// later, oldest first.
-	AnsweredSearches(ctx context.Context, since time.Time, max int) ([]Key, error)
+	// AnsweredSearches gives up to max collecting searches that wait for nothing any more, of those whose deadline is from or
+	// later, the earliest first.
+	AnsweredSearches(ctx context.Context, from time.Time, max int) ([]Key, error)
 	// NextDeadline is the earliest deadline of a collecting search; zero when there is none.
 	NextDeadline(ctx context.Context) (time.Time, error)
 }

@@ -108,10 +108,10 @@ func (tx *Tx) DueSearches(ctx context.Context, now time.Time, max int) ([]search
 }
 
 // AnsweredSearches gives collecting searches that wait for nothing any more.
-func (tx *Tx) AnsweredSearches(ctx context.Context, since time.Time, max int) ([]search.Key, error) {
-	return tx.searchKeys(ctx, `SELECT subject, id FROM searches WHERE status = 'collecting' AND requested_at >= $1 AND NOT EXISTS (
+func (tx *Tx) AnsweredSearches(ctx context.Context, from time.Time, max int) ([]search.Key, error) {
+	return tx.searchKeys(ctx, `SELECT subject, id FROM searches WHERE status = 'collecting' AND deadline >= $1 AND NOT EXISTS (
 			SELECT 1 FROM work WHERE work.subject = searches.subject AND work.ref = searches.id AND work.state = 'open')
-		ORDER BY requested_at LIMIT $2`, micros(since), max)
+		ORDER BY deadline LIMIT $2`, micros(from), max)
 }
 
 func (tx *Tx) searchKeys(ctx context.Context, query string, args ...any) ([]search.Key, error) {

@@ -226,7 +226,7 @@ func TestAnsweredSearches(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		for i, status := range []search.Status{search.Collecting, search.Collecting, search.Collecting, search.Replied, search.Collecting} {
 			x := aSearch("s", fmt.Sprint(i))
-			x.Status, x.RequestedAt = status, start.Add(time.Duration(10-i)*time.Hour)
+			x.Status, x.Deadline = status, start.Add(time.Duration(10-i)*time.Hour)
 			mustAddSearch(t, db, x)
 			if i == 1 { // the only one that waits
 				addWork(t, db, item("s", x.ID, "app:qq"))

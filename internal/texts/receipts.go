@@ -2,6 +2,7 @@ package texts
 
 import (
 	"context"
+	"time"
 
 	"untether/internal/audit"
 	"untether/internal/work"
@@ -27,38 +28,48 @@ type waiting struct {
 // receiveAll records receipts until ctx ends. What is not recorded by then is not acknowledged, so the centre keeps it.
 func (s *Sender) receiveAll(ctx context.Context) {
 	defer close(s.stopped)
-	var held []waiting
+	var held []waiting // to be tried again, all together
+	var again time.Time
 	for {
-		batch, err := s.gather(ctx, held)
+		batch, err := s.gather(ctx, len(held), again)
 		if err != nil {
 			return
 		}
-		held, err = s.receive(context.WithoutCancel(ctx), batch)
+		if now := s.Clock.Now(); !now.Before(again) {
+			batch, held, again = append(held, batch...), nil, now.Add(lookEvery)
+		}
+		unknown, err := s.receive(context.WithoutCancel(ctx), batch)
 		if err != nil {
 			s.Log.Error("receipts cannot be recorded", "count", len(batch), "error", err)
 		}
+		held = append(held, unknown...)
 	}
 }
 
-// gather waits for a receipt, or a moment when some are held back, and takes what is there.
-func (s *Sender) gather(ctx context.Context, held []waiting) ([]waiting, error) {
-	batch := held
-	var again <-chan struct{}
-	if len(held) > 0 {
-		reached, stop := s.Clock.At(s.Clock.Now().Add(lookEvery))
-		defer stop()
-		again = reached
+// gather waits for a receipt, or, when some are held back, until they are tried again, and takes what is there. While very
+// many are held it takes no more.
+func (s *Sender) gather(ctx context.Context, held int, again time.Time) ([]waiting, error) {
+	incoming := s.receipts
+	if held >= receiptsHeld {
+		incoming = nil
 	}
+	var reached <-chan struct{}
+	if held > 0 {
+		at, stop := s.Clock.At(again)
+		defer stop()
+		reached = at
+	}
+	var batch []waiting
 	select {
-	case r := <-s.receipts:
+	case r := <-incoming:
 		batch = append(batch, r)
-	case <-again:
+	case <-reached:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	for len(batch) < batchMax+len(held) {
+	for len(batch) < batchMax {
 		select {
-		case r := <-s.receipts:
+		case r := <-incoming:
 			batch = append(batch, r)
 			continue
 		default:

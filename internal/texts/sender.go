@@ -95,6 +95,7 @@ const (
 	retryMost    = 5 * time.Minute
 	submitMost   = 30 * time.Second
 	stopGrace    = 5 * time.Second
+	insistFor    = 10 * time.Minute
 	receiptsHeld = 4096
 	// A receipt can overtake the record of the part that it speaks of.
 	receiptTries = 5
@@ -297,7 +298,6 @@ func (s *Sender) land(ctx context.Context, batch []sent, recorded bool) {
 func (s *Sender) record(ctx context.Context, batch []sent) error {
 	now := s.Clock.Now()
 	var done []work.Result
-	var parts []Part
 	var replied []work.Key
 	postponed := map[time.Duration][]work.Key{}
 	var handed []string
@@ -316,16 +316,13 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 			wait := work.Backoff(o.item.Attempts, retryFirst, retryMost)
 			postponed[wait] = append(postponed[wait], o.item.Key)
 		}
-		for i, id := range o.parts {
-			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, Attempt: s.flight.newest(o.item).Attempts, SentAt: now})
-		}
 		s.count(o)
 	}
-	return s.Store.Texts(ctx, func(ctx context.Context, tx Tx) error {
+	return s.insist(ctx, func(ctx context.Context, tx Tx) error {
 		if _, err := tx.FinishWork(ctx, now, done); err != nil {
 			return err
 		}
-		if err := tx.AddParts(ctx, parts); err != nil {
+		if err := tx.AddParts(ctx, s.partsOf(batch, now)); err != nil {
 			return err
 		}
 		for wait, keys := range postponed {
@@ -341,6 +338,29 @@ func (s *Sender) record(ctx context.Context, batch []sent) error {
 		}
 		return tx.AddAudit(ctx, audit.Entry{At: now, Actor: "hub", Action: "texts.handedOver", Detail: strings.Join(handed, " ")})
 	})
+}
+
+func (s *Sender) partsOf(batch []sent, now time.Time) []Part {
+	var parts []Part
+	for _, o := range batch {
+		for i, id := range o.parts {
+			parts = append(parts, Part{CentreID: id, Subject: o.item.Subject, Ref: o.item.Ref, Index: i, Attempt: s.flight.newest(o.item).Attempts, SentAt: now})
+		}
+	}
+	return parts
+}
+
+// insist repeats a transaction while the database fails: what was handed over and is not written down is sent again. It gives
+// up after insistFor, so that one that can never succeed does not keep all others back.
+func (s *Sender) insist(ctx context.Context, write func(context.Context, Tx) error) error {
+	for until := s.Clock.Now().Add(insistFor); ; {
+		err := s.Store.Texts(ctx, write)
+		if err == nil || ctx.Err() != nil || s.Clock.Now().After(until) {
+			return err
+		}
+		s.Log.Warn("what became of texts cannot be recorded now; trying again", "error", err)
+		_ = clock.Wait(ctx, s.Clock, s.Clock.Now().Add(lookEvery))
+	}
 }
 
 func (s *Sender) count(o sent) {

@@ -3,6 +3,7 @@ package texts_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -41,11 +42,23 @@ type world struct {
 
 	mu   sync.Mutex
 	sent []texts.Outgoing
+	down int // how many transactions more the database refuses
+}
+
+// broken is why a transaction fails, if it does.
+func (w *world) broken() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down == 0 {
+		return nil
+	}
+	w.down--
+	return errors.New("the database is away")
 }
 
 // Texts tells the test of every transaction.
 func (w *world) Texts(ctx context.Context, fn func(context.Context, texts.Tx) error) error {
-	err := w.db.Texts(ctx, fn)
+	err := w.db.Texts(ctx, func(ctx context.Context, tx texts.Tx) error { return errors.Join(fn(ctx, tx), w.broken()) })
 	select {
 	case w.wrote <- struct{}{}:
 	default:
@@ -269,6 +282,30 @@ func TestDeathInTheHandOver(t *testing.T) {
 		t.Errorf("sent %+v, %d counted", sent, w.sender.Counts().Resent.Load())
 	}
 	w.until("that is written down", func() bool { state, _ := w.state(key); return state == "done" })
+}
+
+// A database that is away between the hand-over and the record is waited for: only a death in between sends a text twice.
+func TestDatabaseAwayAfterTheHandOver(t *testing.T) {
+	w := newWorld(t)
+	w.submit = func(ctx context.Context, o texts.Outgoing) ([]string, error) {
+		ids, err := w.line.Submit(ctx, o)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.down = 8
+		return ids, err
+	}
+	key := w.put("s1", texts.KindReply, time.Hour)
+	w.background(w.sender.Run)
+	w.until("it is written down", func() bool {
+		w.clock.Advance(20 * time.Second) // leases of a minute end meanwhile
+		state, _ := w.state(key)
+		return state == "done"
+	})
+	w.clock.Advance(2 * time.Minute)
+	w.until("its receipt is there", func() bool { return w.sender.Counts().Delivered.Load() == 1 })
+	if n := len(w.submitted()); n != 1 {
+		t.Errorf("it was handed over %d times", n)
+	}
 }
 
 func TestRefused(t *testing.T) {

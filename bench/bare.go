@@ -33,17 +33,6 @@ func (w written) rows() float64 {
 	return sum
 }
 
-func (w written) minus(o written) written {
-	for table, n := range o.inserts {
-		w.inserts[table] -= n
-	}
-	for table, n := range o.updates {
-		w.updates[table] -= n
-	}
-	w.commits -= o.commits
-	return w
-}
-
 // readWritten reads the hub's metrics.
 func (h *hubProcess) readWritten() (written, error) {
 	w := written{map[string]float64{}, map[string]float64{}, 0}

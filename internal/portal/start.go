@@ -126,7 +126,7 @@ type identityForm struct {
 
 // resend is the part of the page that offers another code.
 type resend struct {
-	Seconds int // until it is offered; 0 for now
+	Seconds int // until it is offered; 0: it is offered already
 	Wait    string
 }
 
